@@ -1,1 +1,5 @@
 //! x
+pub mod gate;
+pub mod ports;
+pub mod rotation;
+pub mod secret;

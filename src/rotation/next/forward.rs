@@ -1,0 +1,225 @@
+//! The way forward, phase by phase.
+
+use super::{Gate, Step, Wait, gate, turn};
+use crate::rotation::{App, Ask, Disable, Effect, End, Mint, OldKey, OnRefused, Phase, Point, Reload, Run, SlotNo, Verdict, Which};
+
+pub(super) fn next(run: &Run) -> Step {
+    match run.phase {
+        Phase::Prepare => prepare(run),
+        Phase::Canary => canary(run),
+        Phase::Flip => flip(run),
+        Phase::Hold => hold(run),
+        Phase::Revoke => revoke(run),
+        Phase::Archive => archive(run),
+    }
+}
+
+fn prepare(run: &Run) -> Step {
+    if let Some(step) = early_gate(run, &Point::Bound) {
+        return step;
+    }
+    // No look is older than the resume it belongs to: a journal from yesterday must not discard today's key.
+    let lost = run.strays.first().cloned().or_else(|| match &run.new {
+        Some(new) if run.value_lost() => Some((new.id.clone(), new.marker.clone())),
+        Some(_) | None => None,
+    });
+    if let Some((id, marker)) = lost {
+        return after_look(run, Effect::Discard { id, marker });
+    }
+    let unstaged = || run.slots.iter().position(|s| s.staged.is_none()).map(slot_no);
+    let stage_first = run.plan.gateway.caps.mint == Mint::CallerChooses;
+    if let (true, Some(slot)) = (stage_first, unstaged()) {
+        return Step::Do(Effect::Stage { slot, value: None });
+    }
+    if run.new.is_none() {
+        return after_look(run, Effect::Mint { marker: run.next_marker() });
+    }
+    if let Some(slot) = unstaged() {
+        return Step::Do(Effect::Stage { slot, value: None });
+    }
+    early_gate(run, &Point::Prepared).unwrap_or(Step::Move(Phase::Canary))
+}
+
+fn canary(run: &Run) -> Step {
+    early_gate(run, &Point::Canary).unwrap_or(Step::Move(Phase::Flip))
+}
+
+fn flip(run: &Run) -> Step {
+    if let Some(i) = run.slots.iter().position(|s| s.current == Which::Old) {
+        let guard = run.slots.get(i).map(|s| s.guard.clone()).unwrap_or_default();
+        return after_look(run, Effect::Promote { slot: slot_no(i), guard });
+    }
+    if let Some((model, _)) = run.models.iter().find(|(_, at)| **at == Which::Old) {
+        return after_look(run, Effect::Repoint { model: model.clone(), to: Which::New });
+    }
+    // One consumer at a time, healthy and seen before the next.
+    for consumer in &run.plan.consumers {
+        match &consumer.reload {
+            Reload::Dynamic { .. } => continue,
+            Reload::Told { .. } | Reload::ByHand => {}
+        }
+        if !run.reloaded(&consumer.app) {
+            return Step::Do(Effect::Reload { app: consumer.app.clone(), flip: run.flip });
+        }
+        if let Some(step) = early_gate(run, &Point::Reloaded(consumer.app.clone())) {
+            return step;
+        }
+    }
+    early_gate(run, &Point::Flipped).unwrap_or(Step::Move(Phase::Hold))
+}
+
+fn hold(run: &Run) -> Step {
+    if run.old == OldKey::DisabledByUs {
+        // A re-open: the key is accepted again before anything else is judged.
+        return Step::Do(Effect::Enable { key: Which::Old, id: run.plan.old.id.clone() });
+    }
+    if run.attempt > 1 && run.old == OldKey::Enabled {
+        match gate(run, &Point::OldAccepted) {
+            Gate::Passed => {}
+            Gate::Judge(not_before) => return Step::Judge { point: Point::OldAccepted, not_before },
+            Gate::Failed(why) => {
+                return Step::Wait(Wait::Person { why: format!("the old key was enabled again and is still refused: {why}") });
+            }
+        }
+    }
+    if run.reopened_by_unknown {
+        return Step::Wait(Wait::Person {
+            why: "an unlisted caller was refused while the old key was disabled; the key is enabled again: find the caller, list it or except it, then amend".into(),
+        });
+    }
+    early_gate(run, &Point::Drained).unwrap_or(Step::Move(Phase::Revoke))
+}
+
+fn revoke(run: &Run) -> Step {
+    let switch = match run.plan.gateway.caps.disable {
+        Disable::Reversible | Disable::ByExpiry | Disable::Irreversible => true,
+        Disable::None => false,
+    };
+    match run.old {
+        OldKey::Enabled if switch => before(run, &Point::BeforeDisable, || Effect::Disable {
+            key: Which::Old,
+            id: run.plan.old.id.clone(),
+            approval: run.approved.as_ref().map(|a| a.record),
+        }),
+        // Without a switch the deletion itself needs the agreement.
+        OldKey::Enabled => before(run, &Point::BeforeDelete, || delete_old(run)),
+        OldKey::DisabledByUs | OldKey::OffByOthers => {
+            if let Some(step) = soak_gate(run, &Point::Soaked) {
+                return step;
+            }
+            if let Some(step) = soak_gate(run, &Point::BeforeDelete) {
+                return step;
+            }
+            after_look(run, delete_old(run))
+        }
+        // The synced intent to delete is the point of no return: a delete that did not happen is done again.
+        OldKey::DeleteIntended => Step::Do(delete_old(run)),
+        OldKey::Gone => match gate(run, &Point::Gone) {
+            Gate::Passed => Step::Move(Phase::Archive),
+            Gate::Judge(not_before) => Step::Judge { point: Point::Gone, not_before },
+            Gate::Failed(why) => Step::Stuck {
+                why: format!("the old key was deleted and yet: {why}"),
+                steps: vec![
+                    "revoke the old key at the gateway's console and restart the node that still accepts it".into(),
+                    format!("then `keyroll resume {}` tests it again", run.id),
+                ],
+            },
+        },
+    }
+}
+
+fn archive(run: &Run) -> Step {
+    match gate(run, &Point::Complete) {
+        Gate::Passed => {}
+        Gate::Judge(not_before) => return Step::Judge { point: Point::Complete, not_before },
+        Gate::Failed(why) => {
+            return Step::Wait(Wait::Person { why: format!("the evidence is not complete: {why}; waive the item by name, or supply it") });
+        }
+    }
+    if let (false, Some(new)) = (run.marked_live, &run.new) {
+        return Step::Do(Effect::MarkLive { id: new.id.clone() });
+    }
+    closing(run, End::Done)
+}
+
+/// Scan while every secret can still be read, unlink the old versions, seal.
+pub(super) fn closing(run: &Run, end: End) -> Step {
+    if !run.scanned {
+        return Step::Do(Effect::Scan);
+    }
+    if let (Some(i), End::Done) = (run.slots.iter().position(|s| !s.retired), &end) {
+        return Step::Do(Effect::Retire { slot: slot_no(i) });
+    }
+    if run.sealed.is_none() {
+        return Step::Do(Effect::Seal);
+    }
+    Step::Finish(end)
+}
+
+fn delete_old(run: &Run) -> Effect {
+    Effect::Delete { key: Which::Old, id: run.plan.old.id.clone() }
+}
+
+/// Agreement, then fresh gates, then a look, then the effect: nothing comes in between.
+fn before(run: &Run, point: &Point, effect: impl FnOnce() -> Effect) -> Step {
+    if let (Some(rule), None, None) = (run.plan.approval(Phase::Revoke), &run.emergency, &run.approved) {
+        if let Some(why) = &run.rejected {
+            return Step::Wait(Wait::Rejected { why: why.clone() });
+        }
+        let role = rule.role.clone();
+        let asked = run.asked.as_ref().is_some_and(|a| a.phase == Phase::Revoke && a.attempt == run.attempt);
+        return if asked { Step::Wait(Wait::Approval { phase: Phase::Revoke, role }) } else { Step::Ask { phase: Phase::Revoke, role } };
+    }
+    early_gate(run, point).unwrap_or_else(|| after_look(run, effect()))
+}
+
+fn after_look(run: &Run, effect: Effect) -> Step {
+    if run.looked { Step::Do(effect) } else { Step::LookAround }
+}
+
+/// A gate whose failure turns the run back; none when it passed.
+fn early_gate(run: &Run, point: &Point) -> Option<Step> {
+    match gate(run, point) {
+        Gate::Passed => None,
+        Gate::Judge(not_before) => Some(Step::Judge { point: point.clone(), not_before }),
+        Gate::Failed(why) => Some(turn(run, why)),
+    }
+}
+
+/// A gate while the old key is disabled: a refused caller re-opens, an accepted old key is disabled again.
+fn soak_gate(run: &Run, point: &Point) -> Option<Step> {
+    let why = match gate(run, point) {
+        Gate::Passed => return None,
+        Gate::Judge(not_before) => return Some(Step::Judge { point: point.clone(), not_before }),
+        Gate::Failed(why) => why,
+    };
+    let failed = |wanted: fn(&Ask) -> bool| {
+        let checks = run.plan.checks(point);
+        run.gate
+            .iter()
+            .flat_map(|g| &g.checks)
+            .find(|j| j.verdict == Verdict::Fail && checks.iter().any(|c| c.id == j.check && wanted(&c.ask)))
+    };
+    if run.old == OldKey::OffByOthers {
+        return Some(Step::Wait(Wait::Person {
+            why: format!("{why}; the old key was switched off by somebody else, so this run will not enable it"),
+        }));
+    }
+    if let Some(soak) = failed(|a| matches!(a, Ask::Soak { .. })) {
+        let callers: Vec<App> = soak.about.iter().map(|a| App::new(a.as_str())).collect();
+        let unknown = callers.iter().any(|c| run.plan.claimed_by(c.as_str()).is_none());
+        return Some(match run.plan.on_refused_caller {
+            OnRefused::Reopen => Step::Reopen { why, callers, unknown },
+            OnRefused::Ask => Step::Wait(Wait::Person { why: format!("{why}; `keyroll rollback` or `keyroll amend` decides") }),
+        });
+    }
+    if failed(|a| matches!(a, Ask::Reject { key: Which::Old })).is_some() {
+        // The switch did not take everywhere. Nobody is hurt by that: a person decides whether to go back.
+        return Some(Step::Wait(Wait::Person { why: format!("{why}; the gateway goes on accepting a key it calls disabled") }));
+    }
+    Some(Step::Turn { why })
+}
+
+fn slot_no(i: usize) -> SlotNo {
+    SlotNo(u16::try_from(i).unwrap_or(u16::MAX))
+}

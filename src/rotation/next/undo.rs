@@ -1,0 +1,122 @@
+//! The way back: accept first, move consumers second, drain the new key by evidence, delete it last.
+
+use super::{Gate, Step, disabled_by_us, forward, gate};
+use crate::rotation::{Disable, Effect, End, Point, Reload, Run, SlotNo, Which};
+
+pub(super) fn next(run: &Run) -> Step {
+    if !run.can_go_back() {
+        return no_way_back(run);
+    }
+    if disabled_by_us(run) {
+        return Step::Do(Effect::Enable { key: Which::Old, id: run.plan.old.id.clone() });
+    }
+    if let Some(step) = consumers_back(run) {
+        return step;
+    }
+    if let Some(step) = new_key_out(run) {
+        return step;
+    }
+    match gate(run, &Point::Undone) {
+        Gate::Passed => {}
+        Gate::Judge(not_before) => return Step::Judge { point: Point::Undone, not_before },
+        Gate::Failed(why) => return stuck(run, &why),
+    }
+    let (why, asked) = run.turned.clone().unwrap_or_default();
+    forward::closing(run, End::RolledBack { why, asked })
+}
+
+fn consumers_back(run: &Run) -> Option<Step> {
+    if !run.was_flipped() {
+        return None;
+    }
+    match gate(run, &Point::OldAccepted) {
+        Gate::Passed => {}
+        Gate::Judge(not_before) => return Some(Step::Judge { point: Point::OldAccepted, not_before }),
+        Gate::Failed(_) => return Some(no_way_back(run)),
+    }
+    if let Some(i) = run.slots.iter().position(|s| s.current == Which::New) {
+        let guard = run.slots.get(i).map(|s| s.guard.clone()).unwrap_or_default();
+        return Some(look_then(run, Effect::Demote { slot: slot_no(i), guard }));
+    }
+    if let Some((model, _)) = run.models.iter().find(|(_, at)| **at == Which::New) {
+        return Some(look_then(run, Effect::Repoint { model: model.clone(), to: Which::Old }));
+    }
+    for consumer in &run.plan.consumers {
+        match &consumer.reload {
+            Reload::Dynamic { .. } => continue,
+            Reload::Told { .. } | Reload::ByHand => {}
+        }
+        if !run.reloaded(&consumer.app) {
+            return Some(Step::Do(Effect::Reload { app: consumer.app.clone(), flip: run.flip }));
+        }
+        if let Some(step) = judge(run, Point::Returned(consumer.app.clone())) {
+            return Some(step);
+        }
+    }
+    None
+}
+
+fn new_key_out(run: &Run) -> Option<Step> {
+    if let Some(new) = &run.new {
+        if let Some(step) = judge(run, Point::NewDrained) {
+            return Some(step);
+        }
+        if let Some(i) = run.slots.iter().position(|s| s.staged.is_some()) {
+            return Some(Step::Do(Effect::DropPending { slot: slot_no(i) }));
+        }
+        let switch = run.plan.gateway.caps.disable != Disable::None;
+        if switch && new.enabled {
+            return Some(look_then(run, Effect::Disable { key: Which::New, id: new.id.clone(), approval: None }));
+        }
+        if switch {
+            match gate(run, &Point::NewSoaked) {
+                Gate::Passed => {}
+                Gate::Judge(not_before) => return Some(Step::Judge { point: Point::NewSoaked, not_before }),
+                // Somebody still needs it: accept it again and drain once more.
+                Gate::Failed(_) => return Some(Step::Do(Effect::Enable { key: Which::New, id: new.id.clone() })),
+            }
+        }
+        return Some(look_then(run, Effect::Delete { key: Which::New, id: new.id.clone() }));
+    }
+    if let Some((id, marker)) = run.strays.first().cloned() {
+        return Some(look_then(run, Effect::Discard { id, marker }));
+    }
+    run.slots.iter().position(|s| s.staged.is_some()).map(|i| Step::Do(Effect::DropPending { slot: slot_no(i) }))
+}
+
+fn judge(run: &Run, point: Point) -> Option<Step> {
+    match gate(run, &point) {
+        Gate::Passed => None,
+        Gate::Judge(not_before) => Some(Step::Judge { point, not_before }),
+        Gate::Failed(why) => Some(stuck(run, &why)),
+    }
+}
+
+fn look_then(run: &Run, effect: Effect) -> Step {
+    if run.looked { Step::Do(effect) } else { Step::LookAround }
+}
+
+fn stuck(run: &Run, why: &str) -> Step {
+    Step::Stuck {
+        why: format!("the way back cannot go on: {why}"),
+        steps: vec![
+            "both keys are still accepted and no consumer is refused; find what the message names".into(),
+            format!("then `keyroll resume {}` goes on with the way back", run.id),
+        ],
+    }
+}
+
+fn no_way_back(run: &Run) -> Step {
+    Step::Stuck {
+        why: "there is no way back: the old key is not accepted and this run did not switch it off".into(),
+        steps: vec![
+            "do not touch the new key: consumers need it".into(),
+            "decide whether the old key may come back; if so, enable it at the gateway by hand".into(),
+            format!("then `keyroll resume {}`; or start a new rotation once this run is unlocked", run.id),
+        ],
+    }
+}
+
+fn slot_no(i: usize) -> SlotNo {
+    SlotNo(u16::try_from(i).unwrap_or(u16::MAX))
+}
