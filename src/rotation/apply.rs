@@ -1,8 +1,8 @@
 //! The fold: how each record changes what a run knows.
 
 use super::{
-    Approval, Asked, By, Course, Done, Drift, Effect, Failed, Failure, GATE_SEMANTICS, GateState, Illegal, Judged, NewKey, OldKey, Open,
-    Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
+    Approval, Asked, By, CallClass, Course, Done, Drift, Effect, EffectKind, Failed, Failure, GATE_SEMANTICS, GateState, Illegal, Judged,
+    NewKey, OldKey, Open, Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
 };
 use std::sync::Arc;
 
@@ -209,6 +209,28 @@ impl Run {
             | Effect::Seal => {}
         }
         self.looked = false;
+        match effect.kind() {
+            // From here on an earlier answer says nothing about this key.
+            EffectKind::DisableOld
+            | EffectKind::DisableNew
+            | EffectKind::EnableOld
+            | EffectKind::EnableNew
+            | EffectKind::DeleteOld
+            | EffectKind::DeleteNew => self.tested.clear(),
+            EffectKind::Mint
+            | EffectKind::Stage
+            | EffectKind::Promote
+            | EffectKind::Repoint
+            | EffectKind::Reload
+            | EffectKind::Discard
+            | EffectKind::Demote
+            | EffectKind::Fence
+            | EffectKind::DropPending
+            | EffectKind::Retire
+            | EffectKind::MarkLive
+            | EffectKind::Scan
+            | EffectKind::Seal => {}
+        }
         self.open = Some(Open { n, effect: effect.clone(), began: stamp.clone(), child: None, unresolved: false, taken_over: false });
     }
 
@@ -388,6 +410,12 @@ impl Run {
             self.approved = None;
             self.asked = None;
         }
+        for call in &reading.calls {
+            if call.class == CallClass::Accepted {
+                self.control.insert((call.key, call.endpoint.clone()));
+            }
+        }
+        self.tested.extend(reading.calls.iter().cloned());
         self.gate = Some(GateState { point: point.clone(), first, last: reading.stamp.clone(), times, checks: checks.to_vec() });
     }
 

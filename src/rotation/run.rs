@@ -1,8 +1,8 @@
 //! The state of a run: a fold over its records. `apply` is the only way in.
 
 use super::{
-    App, Child, Course, Drift, Effect, End, Exception, Judged, KeyId, Marker, Mint, ModelName, Phase, Plan, PlanId, Point, Proof,
-    RequestId, RunId, SlotNo, Stamp, Time, VersionId, Which,
+    App, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, Judged, KeyId, Marker, Mint, ModelName, Phase, Plan, PlanId,
+    Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, VersionId, Which,
 };
 use crate::secret::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +77,10 @@ pub struct Run {
     pub rejected: Option<String>,
     /// Our own calls, by exact id.
     pub own: BTreeMap<RequestId, Which>,
+    /// Calls of ours since a key was last switched: what a negative test repeats.
+    pub tested: Vec<CallFacts>,
+    /// Where each key was accepted before it was switched off: the positive control.
+    pub control: BTreeSet<(Which, Endpoint)>,
     /// A re-open by an unknown caller waits for a person.
     pub reopened_by_unknown: bool,
     /// Steps that keep the run from going on.
@@ -341,6 +345,8 @@ impl Run {
             approved: None,
             rejected: None,
             own: BTreeMap::new(),
+            tested: Vec::new(),
+            control: BTreeSet::new(),
             reopened_by_unknown: false,
             stuck: None,
             parked: None,

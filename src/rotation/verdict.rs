@@ -260,8 +260,10 @@ pub struct CallerCount {
     pub other: u64,
     /// First row.
     pub first: Option<Time>,
-    /// Newest row.
-    pub last: Option<Time>,
+    /// Newest row that was not refused for the credential: a use.
+    pub last_used: Option<Time>,
+    /// Newest refused row.
+    pub last_refused: Option<Time>,
     /// Longest gap between two rows.
     pub longest_gap: Span,
 }
