@@ -63,6 +63,8 @@ pub trait Ports {
     fn seal(&self) -> &Self::Seal;
     /// The key that fingerprints of this run are made with.
     fn fingerprints(&self) -> &FingerprintKey;
+    /// Fingerprints of every other credential this process works with (admin, stores, usage), by label.
+    fn credentials(&self) -> Vec<(String, crate::secret::Fingerprint)>;
     /// The value of a provider key from its issuer, or the `secret:` reference of a key that no slot holds.
     fn supplied(&self, which: crate::rotation::Which) -> impl Future<Output = Result<Option<crate::secret::SecretText>>>;
 }

@@ -40,7 +40,10 @@ impl Run {
                 self.clocks(stamp);
                 self.opened(*taken_over, *gate_semantics, stamp);
             }
-            Record::Looked { drift, guards, weaker: _ } => {
+            Record::Looked { drift, guards, weaker } => {
+                if let Some(caps) = weaker {
+                    self.caps = (**caps).clone();
+                }
                 for (slot, guard) in guards {
                     if let Some(s) = self.slot_mut(*slot) {
                         s.guard.clone_from(guard);
@@ -267,6 +270,23 @@ impl Run {
 
     fn done(&mut self, effect: &Effect, done: &Done, by: By, stamp: &Stamp) {
         match effect {
+            Effect::Mint { .. } | Effect::Disable { .. } | Effect::Delete { .. } | Effect::Repoint { .. } => {
+                self.changed = Some((stamp.clone(), false));
+            }
+            Effect::Enable { .. } => self.changed = Some((stamp.clone(), true)),
+            Effect::Stage { .. }
+            | Effect::Promote { .. }
+            | Effect::Reload { .. }
+            | Effect::Discard { .. }
+            | Effect::Demote { .. }
+            | Effect::Fence { .. }
+            | Effect::DropPending { .. }
+            | Effect::Retire { .. }
+            | Effect::MarkLive { .. }
+            | Effect::Scan
+            | Effect::Seal => {}
+        }
+        match effect {
             Effect::Mint { marker } => self.minted(marker, done, by),
             Effect::Stage { slot, .. } => {
                 if let (Done::Staged { version, value, guard }, Some(s)) = (done, self.slot_mut(*slot)) {
@@ -409,6 +429,9 @@ impl Run {
         if voids {
             self.approved = None;
             self.asked = None;
+        }
+        for check in checks {
+            self.verdicts.insert((point.clone(), check.check.clone()), check.verdict);
         }
         for call in &reading.calls {
             if call.class == CallClass::Accepted {

@@ -1,9 +1,6 @@
 //! The state of a run: a fold over its records. `apply` is the only way in.
 
-use super::{
-    App, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, Judged, KeyId, Marker, Mint, ModelName, Phase, Plan, PlanId,
-    Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, VersionId, Which,
-};
+use super::{Ask, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, GatewayCaps, Judged, KeyId, Marker, Mint, ModelName, Must, Phase, Plan, PlanId, Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, Verdict, VersionId, Which, {     App};
 use crate::secret::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,6 +78,12 @@ pub struct Run {
     pub tested: Vec<CallFacts>,
     /// Where each key was accepted before it was switched off: the positive control.
     pub control: BTreeSet<(Which, Endpoint)>,
+    /// The last verdict of every check, for the review at the end.
+    pub verdicts: BTreeMap<(Point, String), Verdict>,
+    /// The last change at the gateway that its nodes must first hear of, and whether it was an enable.
+    pub changed: Option<(Stamp, bool)>,
+    /// What the gateway can do: the weaker of plan and now.
+    pub caps: GatewayCaps,
     /// A re-open by an unknown caller waits for a person.
     pub reopened_by_unknown: bool,
     /// Steps that keep the run from going on.
@@ -311,6 +314,7 @@ impl Run {
             .collect();
         let models = plan.models().iter().map(|m| (m.clone(), Which::Old)).collect();
         let exceptions = plan.exceptions.clone();
+        let caps = plan.gateway.caps.clone();
         Self {
             id,
             plan,
@@ -347,6 +351,9 @@ impl Run {
             own: BTreeMap::new(),
             tested: Vec::new(),
             control: BTreeSet::new(),
+            verdicts: BTreeMap::new(),
+            changed: None,
+            caps,
             reopened_by_unknown: false,
             stuck: None,
             parked: None,
@@ -367,6 +374,23 @@ impl Run {
             OldKey::Enabled | OldKey::DisabledByUs => self.ended.is_none(),
             OldKey::OffByOthers | OldKey::DeleteIntended | OldKey::Gone => false,
         }
+    }
+
+    /// Required evidence that no passed check has shown.
+    pub fn missing_evidence(&self) -> Vec<String> {
+        let passed = |wanted: fn(&Ask) -> bool| {
+            self.verdicts.iter().any(|((point, id), v)| {
+                *v == Verdict::Pass && self.plan.checks(point).iter().any(|c| c.id == *id && wanted(&c.ask))
+            })
+        };
+        let shown = |item: &str| match item {
+            "old_key_negative_test" => passed(|a| matches!(a, Ask::Reject { key: Which::Old })),
+            "usage_owner_check" => passed(|a| matches!(a, Ask::Attributed)),
+            "auth_error_check" => passed(|a| matches!(a, Ask::Invariant(Must::NoneRefused(Which::New)))),
+            // This build has no check that could show it, so only the policy's own words can let it go.
+            other => self.plan.accepts(&format!("{other}_not_made")),
+        };
+        self.plan.evidence.iter().filter(|item| !shown(item)).cloned().collect()
     }
 
     /// A slot of this run, if the number is one.

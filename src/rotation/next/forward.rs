@@ -31,6 +31,9 @@ fn prepare(run: &Run) -> Step {
     if let (true, Some(slot)) = (stage_first, unstaged()) {
         return Step::Do(Effect::Stage { slot, value: None });
     }
+    if run.new.is_none() && run.mints >= 3 {
+        return turn(run, "three keys were minted and none could be kept".into());
+    }
     if run.new.is_none() {
         return after_look(run, Effect::Mint { marker: run.next_marker() });
     }

@@ -87,6 +87,11 @@ pub enum Wait {
         /// Which and why.
         why: String,
     },
+    /// An effect could not be sent, repeatedly.
+    Unreachable {
+        /// Which and why.
+        why: String,
+    },
     /// A check failed and the policy says to leave all in place.
     Stopped {
         /// Which and why.
@@ -145,8 +150,10 @@ fn after_failure(run: &Run) -> Option<Step> {
     let what = format!("{}: {}", failed.effect.kind().name(), failed.why);
     match failed.how {
         Failure::NotDone if failed.times < 3 => None,
+        // What certainly did not happen, again and again, is a system out of reach: that never rolls back, it waits.
+        Failure::NotDone => Some(Step::Wait(Wait::Unreachable { why: what })),
         Failure::Conflict => Some(Step::Wait(Wait::Effect { why: what })),
-        Failure::NotDone | Failure::Refused => Some(match (run.course, run.phase) {
+        Failure::Refused => Some(match (run.course, run.phase) {
             (Course::Undo, _) => Step::Stuck {
                 why: format!("the way back cannot go on: {what}"),
                 steps: vec![
@@ -177,8 +184,16 @@ fn gate(run: &Run, point: &Point) -> Gate {
                 g.checks.iter().filter(|c| c.verdict == Verdict::Fail).map(|c| format!("{}: {}", c.check, c.why)).collect();
             if failed.is_empty() { Gate::Judge(Some(g.last.at.plus(pace(run, g.times)))) } else { Gate::Failed(failed.join("; ")) }
         }
-        Some(_) | None => Gate::Judge(None),
+        Some(_) | None => Gate::Judge(settled(run)),
     }
+}
+
+/// No reading counts before every node has heard of the last change; and a key that was enabled again is left alone for as long
+/// as a refusal may be cached, because asking would refresh the refusal.
+fn settled(run: &Run) -> Option<Time> {
+    let (stamp, enabled) = run.changed.as_ref()?;
+    let cache = if *enabled { run.caps.refusal_cache } else { Span::ZERO };
+    Some(stamp.at.plus(run.caps.settles_in).plus(cache))
 }
 
 /// Looks are frequent at first and then every poll interval: most gates settle within seconds.
