@@ -1,6 +1,6 @@
 //! The state of a run: a fold over its records. `apply` is the only way in.
 
-use super::{Ask, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, GatewayCaps, Judged, KeyId, Marker, Mint, ModelName, Must, Phase, Plan, PlanId, Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, Verdict, VersionId, Which, {     App};
+use super::{App, Ask, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, GatewayCaps, Judged, KeyId, Marker, Mint, ModelName, Must, Phase, Plan, PlanId, Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, Verdict, VersionId, Which, {     App};
 use crate::secret::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
