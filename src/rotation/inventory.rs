@@ -1,6 +1,8 @@
 //! What exists now, as read for a plan. It can be saved and planned on offline.
 
-use super::{App, CallerCount, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Snapshot, StoreCaps, Time, UsagePlan};
+use super::{
+    App, CallerCount, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Snapshot, StoreCaps, Time, UsagePlan,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,9 @@
 //! The state of a run: a fold over its records. `apply` is the only way in.
 
-use super::{App, Ask, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, GatewayCaps, Judged, KeyId, Marker, Mint, ModelName, Must, Phase, Plan, PlanId, Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, Verdict, VersionId, Which, {     App};
+use super::{
+    App, Ask, CallFacts, Child, Course, Drift, Effect, End, Endpoint, Exception, GatewayCaps, Judged, KeyId, Marker, Mint, ModelName, Must,
+    Phase, Plan, PlanId, Point, Proof, RequestId, RunId, SlotNo, Stamp, Time, Verdict, VersionId, Which,
+};
 use crate::secret::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -379,9 +382,9 @@ impl Run {
     /// Required evidence that no passed check has shown.
     pub fn missing_evidence(&self) -> Vec<String> {
         let passed = |wanted: fn(&Ask) -> bool| {
-            self.verdicts.iter().any(|((point, id), v)| {
-                *v == Verdict::Pass && self.plan.checks(point).iter().any(|c| c.id == *id && wanted(&c.ask))
-            })
+            self.verdicts
+                .iter()
+                .any(|((point, id), v)| *v == Verdict::Pass && self.plan.checks(point).iter().any(|c| c.id == *id && wanted(&c.ask)))
         };
         let shown = |item: &str| match item {
             "old_key_negative_test" => passed(|a| matches!(a, Ask::Reject { key: Which::Old })),
