@@ -1,0 +1,3 @@
+//! placeholder
+mod sim;
+fn main() {}
