@@ -1,4 +1,5 @@
 //! x
+pub mod engine;
 pub mod gate;
 pub mod ports;
 pub mod rotation;

@@ -15,7 +15,17 @@ impl FingerprintKey {
     }
 }
 /// x
+impl FingerprintKey {
+    /// x
+    pub fn check_value(&self) -> String {
+        String::new()
+    }
+}
 impl SecretText {
+    /// x
+    pub fn new(s: String) -> Self {
+        Self(s)
+    }
     /// x
     pub fn duplicate(&self) -> SecretText {
         SecretText(self.0.clone())
