@@ -52,6 +52,9 @@ fn weaker(known: &GatewayCaps, now: &GatewayCaps) -> Option<GatewayCaps> {
     (slower != *known).then_some(slower)
 }
 
+/// Chooses the outgoing key from the listing and from what each slot was found to hold.
+pub type Pick<'a> = &'a dyn Fn(&[KeyFacts], &[Option<KeyId>]) -> Option<KeyId>;
+
 /// What the inventory is read for.
 pub struct Wanted<'a> {
     /// The driver's name.
@@ -62,8 +65,8 @@ pub struct Wanted<'a> {
     pub slots: Vec<(String, String)>,
     /// How far back callers are looked for.
     pub look_back: Span,
-    /// Which key is meant, from the listing and from what each slot was found to hold.
-    pub pick: &'a dyn Fn(&[KeyFacts], &[Option<KeyId>]) -> Option<KeyId>,
+    /// Which key is meant.
+    pub pick: Pick<'a>,
 }
 
 /// Reads everything a plan rests on. Writes nothing; asks the gateway once per readable slot whose value that is.

@@ -23,7 +23,7 @@ mod recover;
 mod session;
 mod stop;
 
-pub use look::{Wanted, inventory};
+pub use look::{Pick, Wanted, inventory};
 pub use people::who_breaks;
 pub use stop::Stop;
 

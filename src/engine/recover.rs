@@ -84,10 +84,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             [key] => {
                 let value = match self.run.caps.mint {
                     Mint::CallerChooses => self.run.slots.iter().find_map(|s| s.staged.as_ref()).map(|(_, value)| value.clone()),
-                    Mint::Supplied => match self.ports.supplied(Which::New).await? {
-                        Some(value) => Some(self.ports.fingerprints().of(&value)),
-                        None => None,
-                    },
+                    Mint::Supplied => self.ports.supplied(Which::New).await?.map(|value| self.ports.fingerprints().of(&value)),
                     Mint::ShownOnce => None,
                 };
                 Outcome::Done(Done::Minted { id: key.id.clone(), value, created_at: key.created_at })
