@@ -1,1 +1,4 @@
-//! x
+//! keyroll rotates AI-gateway keys by evidence.
+
+pub mod secret;
+pub mod support;
