@@ -1,6 +1,8 @@
-//! x
+//! keyroll rotates AI-gateway keys by evidence.
+
 pub mod engine;
 pub mod gate;
 pub mod ports;
 pub mod rotation;
 pub mod secret;
+pub mod support;
