@@ -2,6 +2,8 @@
 
 pub mod engine;
 pub mod gate;
+pub mod plan;
+pub mod policy;
 pub mod ports;
 pub mod rotation;
 pub mod secret;
