@@ -31,6 +31,7 @@ pub(crate) fn walk(root: &Node, rows: bool) -> Walked {
         name: "policy",
         span: root.span,
         secret: false,
+        entry: false,
     };
     walker.value(root, schema::shared(), here);
     walker.walked
@@ -47,6 +48,19 @@ struct Here<'a> {
     span: Span,
     /// Whether this is inside a reference to a secret.
     secret: bool,
+    /// Whether this is an entry of the list that has the name.
+    entry: bool,
+}
+
+impl Here<'_> {
+    /// The place in words.
+    fn label(&self) -> String {
+        match self.name {
+            "policy" => "the policy".to_owned(),
+            name if self.entry => format!("this entry of `{name}`"),
+            name => format!("`{name}`"),
+        }
+    }
 }
 
 /// The ways in which a value may be written.
@@ -306,7 +320,7 @@ impl Walker {
                 return self.say(
                     Code::OneKindOnly,
                     here.span,
-                    format!("`{}` does not say which kind it is", here.name),
+                    format!("{} does not say which kind it is", here.label()),
                     help,
                 );
             }
@@ -327,8 +341,11 @@ impl Walker {
                         }
                         None => format!("write one of {}", join_words(&names)),
                     };
-                    let message =
-                        format!("`{}` knows no kind {}", here.name, mask::quoted(&entry.key));
+                    let message = format!(
+                        "{} knows no kind {}",
+                        here.label(),
+                        mask::quoted(&entry.key)
+                    );
                     self.say(Code::UnknownKind, entry.key_span, message, help);
                 }
             }
@@ -341,8 +358,10 @@ impl Walker {
                 Code::OneKindOnly,
                 second.key_span,
                 format!(
-                    "`{}` names two kinds, `{}` and `{}`",
-                    here.name, first.key, second.key
+                    "{} names two kinds, `{}` and `{}`",
+                    here.label(),
+                    first.key,
+                    second.key
                 ),
                 "keep one of them; further entries of a list each start with their own `- `",
             );
@@ -386,7 +405,7 @@ impl Walker {
                 self.say(
                     Code::MissingField,
                     span,
-                    format!("`{}` needs the field `{name}`", here.name),
+                    format!("{} needs the field `{name}`", here.label()),
                     help,
                 );
             }
@@ -398,6 +417,7 @@ impl Walker {
             name: &entry.key,
             span: entry.key_span,
             secret: here.secret,
+            entry: false,
         };
         self.value(&entry.value, schema, inner);
     }
@@ -421,13 +441,12 @@ impl Walker {
                 "an overlay may change addresses (rotation.scope, gateway, slots, usage, reload, state, notify); write what is the same for all environments outside `overlays:`",
             );
         }
-        let free = known
-            .keys()
-            .map(String::as_str)
-            .filter(|name| siblings.iter().all(|sibling| sibling.key != *name));
         let names: Vec<&str> = known.keys().map(String::as_str).collect();
-        let help = if let Some(near) = suggest::nearest(&entry.key, free) {
-            format!("did you mean `{near}`?")
+        let help = if let Some(near) = suggest::nearest(&entry.key, names.iter().copied()) {
+            match siblings.iter().any(|sibling| sibling.key == near) {
+                true => format!("`{near}` is already written here; remove this line"),
+                false => format!("did you mean `{near}`?"),
+            }
         } else if let Some(owner) = home_of(&entry.key).filter(|owner| *owner != here.name) {
             if owner == "policy" {
                 "this field belongs to the top level of the file; check the indentation".to_owned()
@@ -439,11 +458,7 @@ impl Walker {
         } else {
             format!("possible here are {}", join_words(&names))
         };
-        let place = if here.name == "policy" {
-            "the policy".to_owned()
-        } else {
-            format!("`{}`", here.name)
-        };
+        let place = here.label();
         self.say(
             Code::UnknownField,
             entry.key_span,
@@ -475,8 +490,8 @@ impl Walker {
         }
         let wanted = options.wanted();
         let message = format!(
-            "`{}` takes {wanted}, but this is {}",
-            here.name,
+            "{} takes {wanted}, but this is {}",
+            here.label(),
             node.kind()
         );
         let tag = node

@@ -123,11 +123,20 @@ impl Node {
         }
     }
 
-    /// Writes the place of every field and list entry into `table`, by its path.
+    /// Writes the place of every field and list entry into `table`, by its path: that of a single value itself, that
+    /// of the name for a block.
     pub(crate) fn positions(&self, path: &str, table: &mut BTreeMap<String, Span>) {
         for entry in self.entries() {
             let path = join(path, &entry.key);
-            table.insert(path.clone(), entry.key_span);
+            let single = entry.value.entries().is_empty() && entry.value.items().is_empty();
+            table.insert(
+                path.clone(),
+                if single {
+                    entry.value.span
+                } else {
+                    entry.key_span
+                },
+            );
             entry.value.positions(&path, table);
         }
         for (index, item) in self.items().iter().enumerate() {

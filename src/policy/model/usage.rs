@@ -52,7 +52,7 @@ pub enum LogFormat {
     /// A format that keyroll knows by name.
     Known(Name),
     /// Where each field is.
-    Fields(FieldMap),
+    Fields(Box<FieldMap>),
 }
 
 /// Where each field of a log line is.

@@ -1,5 +1,7 @@
 //! Problems for people: code, message, place, the line, and what to do.
 
+use std::ops::Range;
+
 use annotate_snippets::{
     Annotation, AnnotationKind, Element, Group, Level, Origin, Padding, Renderer, Snippet,
     renderer::DecorStyle,
@@ -10,8 +12,8 @@ use crate::policy::{
     diagnostic::{Diagnostic, Severity, Span},
 };
 
-/// The widest part of a line that is shown.
-const WIDE: usize = 160;
+/// Lines longer than this are cut before they are rendered.
+const LONG: usize = 400;
 
 /// Renders all problems, one after another, each ended by an empty line.
 pub fn text(diagnostics: &[Diagnostic], sources: &[Shown], colour: bool) -> String {
@@ -20,9 +22,7 @@ pub fn text(diagnostics: &[Diagnostic], sources: &[Shown], colour: bool) -> Stri
     } else {
         Renderer::plain()
     };
-    let renderer = renderer
-        .decor_style(DecorStyle::Ascii)
-        .term_width(WIDE + 40);
+    let renderer = renderer.decor_style(DecorStyle::Ascii).term_width(160);
     let mut out = String::new();
     for diagnostic in diagnostics {
         out.push_str(&renderer.render(&report(diagnostic, sources)));
@@ -73,53 +73,59 @@ fn place<'a>(
     kind: AnnotationKind,
     label: Option<&'a str>,
 ) -> Vec<Element<'a>> {
-    let mut origin = Origin::path(file);
-    if span.line > 0 {
-        origin = origin.line(span.line).char_column(span.column);
+    if span.line == 0 {
+        return vec![Origin::path(file).into()];
     }
-    let mut elements = vec![Element::from(origin)];
-    let window = sources
+    let found = sources
         .get(span.file)
-        .filter(|_| span.line > 0)
-        .and_then(|source| window(&source.text, span));
-    if let Some((line, range)) = window {
-        let annotation: Annotation<'_> = kind.span(range).label(label);
-        elements.push(
-            Snippet::source(line)
-                .line_start(span.line)
-                .fold(false)
-                .annotation(annotation)
+        .and_then(|source| line_of(&source.text, span));
+    let Some((line, range)) = found else {
+        return vec![
+            Origin::path(file)
+                .line(span.line)
+                .char_column(span.column)
                 .into(),
-        );
+        ];
+    };
+    let snippet = Snippet::source(line).line_start(span.line).fold(false);
+    if line.len() <= LONG {
+        let annotation: Annotation<'_> = kind.span(range).label(label);
+        return vec![snippet.path(file).annotation(annotation).into()];
     }
-    elements
+    // The renderer would count columns from the cut, so the place is written by us.
+    let (line, range) = cut(line, range);
+    let annotation: Annotation<'_> = kind.span(range).label(label);
+    let origin = Origin::path(file).line(span.line).char_column(span.column);
+    vec![
+        origin.into(),
+        Snippet::source(line)
+            .line_start(span.line)
+            .fold(false)
+            .annotation(annotation)
+            .into(),
+    ]
 }
 
-/// The line of a place, cut to what fits, and the place within it.
-fn window(text: &str, span: Span) -> Option<(&str, std::ops::Range<usize>)> {
+/// The line of a place, and the part of the place that is on it.
+fn line_of(text: &str, span: Span) -> Option<(&str, Range<usize>)> {
     let start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
     let end = text
         .get(span.start..)?
         .find('\n')
         .map_or(text.len(), |at| at + span.start);
-    let end = text.get(start..end)?.trim_end().len() + start;
-    let mut from = start;
-    if span.start.saturating_sub(start) > WIDE / 2 && end - start > WIDE {
-        from = span.start - WIDE / 2;
-        while !text.is_char_boundary(from) {
-            from += 1;
-        }
-    }
-    let mut to = end.min(from + WIDE);
-    while !text.is_char_boundary(to) {
-        to -= 1;
-    }
-    let line = text.get(from..to.max(from))?;
-    let first = span.start.saturating_sub(from).min(line.len());
-    let last = span
-        .end
-        .min(to)
-        .saturating_sub(from)
-        .clamp(first, line.len());
+    let line = text.get(start..end)?.trim_end();
+    let first = (span.start - start).min(line.len());
+    let last = span.end.saturating_sub(start).clamp(first, line.len());
     Some((line, first..last))
+}
+
+/// A long line, cut to what is around the place.
+fn cut(line: &str, range: Range<usize>) -> (&str, Range<usize>) {
+    let from = line.floor_char_boundary(range.start.saturating_sub(LONG / 2));
+    let to = line.floor_char_boundary((from + LONG).min(line.len()));
+    let first = range.start - from;
+    (
+        line.get(from..to).unwrap_or_default(),
+        first..(range.end.min(to).max(range.start) - from),
+    )
 }
