@@ -1,11 +1,6 @@
 //! Policies as files: the good ones are clean and match the published schema, each bad one gives its own code and a
 //! message that helps, and nothing ever repeats a secret.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may")]
 
 use std::{
     collections::BTreeSet,
@@ -14,10 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyroll::policy::{
-    self, Code, Overlay, Parsed, Policy, Source, missing_blocks, parse, parse_rows, render,
-    skeleton,
-};
+use keyroll::policy::{self, Code, Overlay, Parsed, Policy, Source, missing_blocks, parse, parse_rows, render, skeleton};
 
 fn folder(name: &str) -> PathBuf {
     // Relative on purpose: the path is shown in messages, and snapshots must be the same on every machine.
@@ -28,10 +20,7 @@ fn files(name: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder(name))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     files.sort();
     files
@@ -71,12 +60,7 @@ fn good_policies_have_no_problems() {
         let parsed = lint(&path);
         let warnings_wanted = path.ends_with("statistics.yaml");
         assert!(!parsed.has_errors(), "{}", shown(&parsed));
-        assert_eq!(
-            parsed.diagnostics.is_empty(),
-            !warnings_wanted,
-            "{}",
-            shown(&parsed)
-        );
+        assert_eq!(parsed.diagnostics.is_empty(), !warnings_wanted, "{}", shown(&parsed));
         assert!(parsed.policy.is_some() || !parsed.each.is_empty());
     }
 }
@@ -91,10 +75,7 @@ fn good_policies_match_the_published_schema() {
             continue; // Placeholders are filled in before anything is judged.
         }
         let instance: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-        let problems: Vec<String> = validator
-            .iter_errors(&instance)
-            .map(|error| error.to_string())
-            .collect();
+        let problems: Vec<String> = validator.iter_errors(&instance).map(|error| error.to_string()).collect();
         assert!(problems.is_empty(), "{}: {problems:?}", path.display());
     }
 }
@@ -117,35 +98,16 @@ fn bad_policies_give_their_own_code_first() {
     assert!(paths.len() >= 30);
     for path in paths {
         let bytes = fs::read(&path).unwrap();
-        let first = String::from_utf8_lossy(&bytes)
-            .lines()
-            .next()
-            .unwrap()
-            .to_owned();
+        let first = String::from_utf8_lossy(&bytes).lines().next().unwrap().to_owned();
         let wanted = first.strip_prefix("# expect: ").unwrap().to_owned();
         let parsed = lint(&path);
         let text = shown(&parsed);
-        let problem = parsed
-            .diagnostics
-            .first()
-            .unwrap_or_else(|| panic!("{}: clean", path.display()));
+        let problem = parsed.diagnostics.first().unwrap_or_else(|| panic!("{}: clean", path.display()));
         assert_eq!(problem.code.text(), wanted, "{}\n{text}", path.display());
-        assert!(
-            parsed.policy.is_none() && parsed.has_errors(),
-            "{}",
-            path.display()
-        );
-        assert!(
-            problem.message.len() > 15 && problem.help.len() > 10,
-            "{}",
-            path.display()
-        );
+        assert!(parsed.policy.is_none() && parsed.has_errors(), "{}", path.display());
+        assert!(problem.message.len() > 15 && problem.help.len() > 10, "{}", path.display());
         assert!(problem.span.line > 0, "{}: no line", path.display());
-        assert!(
-            codes.insert(wanted),
-            "{}: the code has a file already",
-            path.display()
-        );
+        assert!(codes.insert(wanted), "{}: the code has a file already", path.display());
         // One mistake, one problem: what follows from it must not bury it.
         assert!(parsed.diagnostics.len() <= 2, "{}\n{text}", path.display());
     }
@@ -176,14 +138,10 @@ fn secrets_in_odd_places_are_hidden_too() {
     let base = "rotation: { credential: k, owner: o, environment: test }\n";
     for text in [
         format!("{base}password: {secret}\n"),
-        format!(
-            "{base}gateway: {{ litellm: {{ url: 'https://x', admin: {{ envv: {secret} }} }} }}\n"
-        ),
+        format!("{base}gateway: {{ litellm: {{ url: 'https://x', admin: {{ envv: {secret} }} }} }}\n"),
         format!("{base}gateway: {{ litellm: {{ url: 'https://x', admin: [{secret}] }} }}\n"),
         format!("{base}gateway: {{ litellm: {{ url: 'https://x', key: {secret} }} }}\n"),
-        format!(
-            "{base}gateway: {{ aisix: {{ api_token: {secret}, uri: x, ticket: }} }}\nnope: 1\n"
-        ),
+        format!("{base}gateway: {{ aisix: {{ api_token: {secret}, uri: x, ticket: }} }}\nnope: 1\n"),
         format!("{base}gateway: {{ litellm: {{ admin: {secret}, url: [ }} }}\n"),
         format!("{base}gateway:\n  litellm:\n    admin: |\n      {secret}\n\tx\n"),
         format!("{base}gateway:\n  litellm: {{ admin: {{ env: A }}, admin: {secret} }}\n"),
@@ -209,35 +167,16 @@ fn secrets_in_odd_places_are_hidden_too() {
 #[test]
 fn all_problems_show_at_once() {
     let parsed = lint(&folder("many.yaml"));
-    let codes: Vec<&str> = parsed
-        .diagnostics
-        .iter()
-        .map(|problem| problem.code.text())
-        .collect();
-    assert_eq!(
-        codes,
-        [
-            "KR060", "KR020", "KR009", "KR048", "KR041", "KR031", "KR040", "KR021", "KR024"
-        ][1..]
-            .to_vec()
-    );
+    let codes: Vec<&str> = parsed.diagnostics.iter().map(|problem| problem.code.text()).collect();
+    assert_eq!(codes, ["KR060", "KR020", "KR009", "KR048", "KR041", "KR031", "KR040", "KR021", "KR024"][1..].to_vec());
 }
 
 #[test]
 fn text_for_people_looks_like_this() {
     let bad = folder("bad");
-    insta::assert_snapshot!(
-        "unknown_field",
-        shown(&lint(&bad.join("12-unknown-field.yaml")))
-    );
-    insta::assert_snapshot!(
-        "duplicate_key",
-        shown(&lint(&bad.join("07-duplicate-key.yaml")))
-    );
-    insta::assert_snapshot!(
-        "secret_as_text",
-        shown(&lint(&bad.join("23-secret-as-text.yaml")))
-    );
+    insta::assert_snapshot!("unknown_field", shown(&lint(&bad.join("12-unknown-field.yaml"))));
+    insta::assert_snapshot!("duplicate_key", shown(&lint(&bad.join("07-duplicate-key.yaml"))));
+    insta::assert_snapshot!("secret_as_text", shown(&lint(&bad.join("23-secret-as-text.yaml"))));
     insta::assert_snapshot!("many", shown(&lint(&folder("many.yaml"))));
 }
 
@@ -252,23 +191,14 @@ fn programs_get_the_same_problems() {
     assert_eq!(sarif["version"], "2.1.0");
     let result = &sarif["runs"][0]["results"][0];
     assert_eq!(result["ruleId"], "KR009");
-    assert_eq!(
-        result["locations"][0]["physicalLocation"]["region"]["startLine"],
-        6
-    );
-    assert_eq!(
-        sarif["runs"][0]["tool"]["driver"]["rules"][0]["id"],
-        "KR009"
-    );
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 6);
+    assert_eq!(sarif["runs"][0]["tool"]["driver"]["rules"][0]["id"], "KR009");
 }
 
 #[test]
 fn the_published_template_is_valid_and_can_be_completed() {
     let template = good("template.yaml");
-    let names: Vec<&str> = missing_blocks(&template)
-        .iter()
-        .map(|block| block.name)
-        .collect();
+    let names: Vec<&str> = missing_blocks(&template).iter().map(|block| block.name).collect();
     assert_eq!(names, ["gateway", "slots", "consumers", "usage", "probes"]);
     let written = skeleton(&Source::read(folder("good").join("template.yaml")).unwrap()).unwrap();
     let parsed = parse(&source(&written), &Overlay::none());
@@ -290,10 +220,7 @@ fn examples_of_missing_blocks_are_valid() {
     let bare = good("template.yaml");
     for block in missing_blocks(&bare) {
         let apps = "rotation: { credential: k, owner: o, environment: test }\n";
-        let parsed = parse(
-            &source(&format!("{apps}{}", block.example)),
-            &Overlay::none(),
-        );
+        let parsed = parse(&source(&format!("{apps}{}", block.example)), &Overlay::none());
         assert_eq!(parsed.diagnostics, [], "{}", block.name);
     }
 }
@@ -309,14 +236,9 @@ fn overlays_change_addresses_and_nothing_else() {
     assert_eq!(staging.approvals, production.approvals);
     assert!(!staging.rotation.environment.is_production());
     assert_eq!(staging.rotation.scope.as_ref().unwrap().apps.len(), 3);
-    let policy::model::gateway::Gateway::LiteLlm(gateway) = staging.gateway.unwrap() else {
-        panic!()
-    };
+    let policy::model::gateway::Gateway::LiteLlm(gateway) = staging.gateway.unwrap() else { panic!() };
     assert_eq!(gateway.url.as_str(), "https://router.staging.example.com");
-    assert!(matches!(
-        gateway.admin,
-        policy::model::reference::Ref::File(_)
-    ));
+    assert!(matches!(gateway.admin, policy::model::reference::Ref::File(_)));
 
     let unknown = parse(&full, &Overlay::env("stagin"));
     assert_eq!(unknown.diagnostics[0].code, Code::UnknownEnvironment);
@@ -328,17 +250,12 @@ fn one_policy_for_many_keys() {
     let path = folder("good").join("for-each.yaml");
     let parsed = lint(&path);
     assert_eq!(parsed.each.len(), 2);
-    assert_eq!(
-        parsed.each[1].policy.rotation.owner,
-        "team-data, second floor"
-    );
+    assert_eq!(parsed.each[1].policy.rotation.owner, "team-data, second floor");
     let text = serde_json::to_string(&parsed.each[0].policy).unwrap();
     assert!(text.contains("deploy ${HOME}/customer-chat"));
     // A row that breaks the policy is a problem of the policy, not a silent gap.
     let row = [("name", "a b"), ("team", "t"), ("every", "24h")];
-    let row = row
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+    let row = row.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let parsed = parse_rows(&Source::read(&path).unwrap(), &Overlay::none(), vec![row]);
     assert_eq!(parsed.diagnostics[0].code, Code::BadName);
     assert!(parsed.each.is_empty());
@@ -371,17 +288,9 @@ fn hostile_files_are_refused_quickly() {
         "#\n".repeat(fits / 2),
         "a:\n".repeat(fits / 3),
         (0..fits / 12).map(|n| format!("f{n:07}: 1\n")).collect(),
-        format!(
-            "rotation:\n{}",
-            (0..15_000)
-                .map(|n| format!("  f{n:07}: 1\n"))
-                .collect::<String>()
-        ),
+        format!("rotation:\n{}", (0..15_000).map(|n| format!("  f{n:07}: 1\n")).collect::<String>()),
         format!("k: {}", "a".repeat(fits - 3)),
-        format!(
-            "rotation: {{ owner: {} }}",
-            "sk-abcdefgh1234 ".repeat(fits / 20)
-        ),
+        format!("rotation: {{ owner: {} }}", "sk-abcdefgh1234 ".repeat(fits / 20)),
     ];
     for text in texts {
         let one = Instant::now();
@@ -391,11 +300,7 @@ fn hostile_files_are_refused_quickly() {
         assert!(rendered.len() < 200_000);
         // Generous for a debug build on a busy machine; a release build takes a fraction.
         let start: String = text.chars().take(12).collect();
-        assert!(
-            one.elapsed() < Duration::from_secs(10),
-            "{start}: {:?}",
-            one.elapsed()
-        );
+        assert!(one.elapsed() < Duration::from_secs(10), "{start}: {:?}", one.elapsed());
     }
     assert!(begin.elapsed() < Duration::from_secs(60));
 }

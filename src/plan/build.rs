@@ -12,8 +12,8 @@ use crate::policy::model::slot::Slot;
 use crate::policy::scalar::ReasonKind as Reason;
 use crate::rotation::{
     About, App, ApprovalRule, Ask, Check, ConsumerPlan, Disable, EffectKind, Exception, FrozenPolicy, GATE_SEMANTICS, Gate, GatewayPlan,
-    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, ModelName, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span, Time,
-    UsageKind,
+    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, ModelName, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span,
+    Time, UsageKind,
 };
 use std::collections::BTreeSet;
 
@@ -42,7 +42,11 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     let policy = facts.policy;
     let inventory = facts.inventory;
     let Some(gateway) = &policy.gateway else {
-        return Err(vec![Refusal::new("gateway", "the policy names no gateway", "add a `gateway:` block; `keyroll init --from FILE` writes one")]);
+        return Err(vec![Refusal::new(
+            "gateway",
+            "the policy names no gateway",
+            "add a `gateway:` block; `keyroll init --from FILE` writes one",
+        )]);
     };
     let held: Vec<Option<KeyId>> = inventory.slots.iter().map(|s| s.holds.clone()).collect();
     let old = match pick(&Selector::of(gateway), &inventory.keys, &held) {
@@ -61,13 +65,21 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     key(policy, inventory, &old, &kind, &timing, facts.now, &mut no);
     slots(policy, inventory, &old, &kind, &mut no);
     if matches!(kind, Kind::Router) && consumers.is_empty() {
-        no.push(Refusal::new("consumers", "nobody is listed who uses the key, so nothing can be drained", "list every application under `consumers:`; `keyroll drain` shows who was seen"));
+        no.push(Refusal::new(
+            "consumers",
+            "nobody is listed who uses the key, so nothing can be drained",
+            "list every application under `consumers:`; `keyroll drain` shows who was seen",
+        ));
     }
     watcher(facts, timing.soak, &mut no);
     if let Some(interval) = policy.rotation.interval {
         let least = timing.observation.max(timing.drain_window).plus(timing.soak);
         if Span(interval.as_millis()) < least {
-            no.push(Refusal::new("a longer interval", format!("one rotation takes at least {least}, which is longer than the interval"), "a longer `interval`, or acknowledgements that shorten the drain window"));
+            no.push(Refusal::new(
+                "a longer interval",
+                format!("one rotation takes at least {least}, which is longer than the interval"),
+                "a longer `interval`, or acknowledgements that shorten the drain window",
+            ));
         }
     }
     if !no.is_empty() {
@@ -88,7 +100,12 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
             caps: inventory.caps.clone(),
             endpoints: inventory.endpoints.clone(),
         },
-        sentinel: inventory.keys.iter().filter(|k| k.id != old.id && k.enabled && Marker::run(&k.marker).is_none()).map(|k| k.id.clone()).min(),
+        sentinel: inventory
+            .keys
+            .iter()
+            .filter(|k| k.id != old.id && k.enabled && Marker::run(&k.marker).is_none())
+            .map(|k| k.id.clone())
+            .min(),
         known_ids: inventory.keys.iter().map(|k| k.id.clone()).collect(),
         slots: inventory
             .slots
@@ -164,18 +181,27 @@ fn about(policy: &Policy, os_user: Option<String>) -> About {
 
 fn kind(gateway: &Gateway, inventory: &Inventory, old: Option<&KeyFacts>, no: &mut Vec<Refusal>) -> Kind {
     let Some(provider) = gateway.provider_key() else { return Kind::Router };
-    let referencing: Vec<ModelName> = inventory.models.iter().filter(|(_, at)| old.is_some_and(|o| o.id == *at)).map(|(m, _)| m.clone()).collect();
+    let referencing: Vec<ModelName> =
+        inventory.models.iter().filter(|(_, at)| old.is_some_and(|o| o.id == *at)).map(|(m, _)| m.clone()).collect();
     let (models, all) = match &provider.models {
         Models::All(_) => (referencing, true),
         Models::Listed(names) => {
             let listed: Vec<ModelName> = names.iter().map(ModelName::new).collect();
             let missing: Vec<&str> = listed.iter().filter(|m| !referencing.contains(m)).map(ModelName::as_str).collect();
             if !missing.is_empty() {
-                no.push(Refusal::new("models that reference the key", format!("{} do not reference it", missing.join(", ")), "`models: all-referencing`, or only models that do"));
+                no.push(Refusal::new(
+                    "models that reference the key",
+                    format!("{} do not reference it", missing.join(", ")),
+                    "`models: all-referencing`, or only models that do",
+                ));
             }
             let left: Vec<&str> = referencing.iter().filter(|m| !listed.contains(m)).map(ModelName::as_str).collect();
             if !left.is_empty() {
-                no.push(Refusal::new("every model that references the key", format!("{} would be left dangling", left.join(", ")), "`models: all-referencing`"));
+                no.push(Refusal::new(
+                    "every model that references the key",
+                    format!("{} would be left dangling", left.join(", ")),
+                    "`models: all-referencing`",
+                ));
             }
             (listed, false)
         }
@@ -215,53 +241,113 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     let accepts = |word: &str| policy.accept.iter().any(|a| word_of(a) == word);
     match caps.overlap {
         Overlap::SeparateIds | Overlap::HumanMints => {}
-        Overlap::OneIdTwoSecrets => no.push(Refusal::new("separate ids", "old and new secret share one id, so their use cannot be told apart, and the gateway ends the old one by its own clock", "make a second key with its own id and rotate to that")),
-        Overlap::OneIdNoOverlap => no.push(Refusal::new("overlap", "a new secret ends the old one at once", "make a second key with its own id, or accept an outage with `--emergency`")),
-        Overlap::TwoSlots => no.push(Refusal::new("a recipe for two slots", "making a new secret kills what that slot held", "first move every reader to one slot, then rotate the other by hand")),
-        Overlap::ActivateOnFirstUse => no.push(Refusal::new("a probe that harms nothing", "the first use of the new secret starts the end of the old one", "rotate by hand; keyroll cannot test the new key without starting the clock")),
+        Overlap::OneIdTwoSecrets => no.push(Refusal::new(
+            "separate ids",
+            "old and new secret share one id, so their use cannot be told apart, and the gateway ends the old one by its own clock",
+            "make a second key with its own id and rotate to that",
+        )),
+        Overlap::OneIdNoOverlap => no.push(Refusal::new(
+            "overlap",
+            "a new secret ends the old one at once",
+            "make a second key with its own id, or accept an outage with `--emergency`",
+        )),
+        Overlap::TwoSlots => no.push(Refusal::new(
+            "a recipe for two slots",
+            "making a new secret kills what that slot held",
+            "first move every reader to one slot, then rotate the other by hand",
+        )),
+        Overlap::ActivateOnFirstUse => no.push(Refusal::new(
+            "a probe that harms nothing",
+            "the first use of the new secret starts the end of the old one",
+            "rotate by hand; keyroll cannot test the new key without starting the clock",
+        )),
     }
     match caps.disable {
         Disable::Reversible | Disable::ByExpiry => {}
         Disable::Irreversible | Disable::None if accepts("one_way_revoke") => {}
-        Disable::Irreversible | Disable::None => no.push(Refusal::new("a reversible disable", "revoking is a one-way door at this gateway: a forgotten caller cannot be helped any more", "`accept: [one_way_revoke]` says so in words")),
+        Disable::Irreversible | Disable::None => no.push(Refusal::new(
+            "a reversible disable",
+            "revoking is a one-way door at this gateway: a forgotten caller cannot be helped any more",
+            "`accept: [one_way_revoke]` says so in words",
+        )),
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
-        UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new("usage by key and caller", "nothing shows who still uses the old key", "add a `usage:` source with request rows")),
+        UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
+            "usage by key and caller",
+            "nothing shows who still uses the old key",
+            "add a `usage:` source with request rows",
+        )),
     }
     if !inventory.usage.sees_refused && !accepts("refused_callers_not_observable") {
-        no.push(Refusal::new("rows for refused calls", "a caller that is refused leaves no trace, so silence while the key is disabled proves nothing", "`accept: [refused_callers_not_observable]`, or a source that logs refusals"));
+        no.push(Refusal::new(
+            "rows for refused calls",
+            "a caller that is refused leaves no trace, so silence while the key is disabled proves nothing",
+            "`accept: [refused_callers_not_observable]`, or a source that logs refusals",
+        ));
     }
     if matches!(kind, Kind::Provider { .. }) && caps.mint != Mint::Supplied {
-        no.push(Refusal::new("an issuer", "a provider key's value comes from the provider, and this driver would draw one", "name an `issuer:`"));
+        no.push(Refusal::new(
+            "an issuer",
+            "a provider key's value comes from the provider, and this driver would draw one",
+            "name an `issuer:`",
+        ));
     }
 }
 
 fn people(policy: &Policy, no: &mut Vec<Refusal>) {
     for (phase, rule) in &policy.approvals {
         if rule.of.unwrap_or(1) > 1 {
-            no.push(Refusal::new("several approvals of one step", format!("{} wants {} and this build counts one", phase.text(), rule.of.unwrap_or(1)), "`of: 1`"));
+            no.push(Refusal::new(
+                "several approvals of one step",
+                format!("{} wants {} and this build counts one", phase.text(), rule.of.unwrap_or(1)),
+                "`of: 1`",
+            ));
         }
         if *phase != PhaseName::Revoke {
-            no.push(Refusal::new("an approval before this phase", format!("this build asks before revoke only, not before {}", phase.text()), "`approvals: { revoke: … }`, and `run --until` to stop earlier"));
+            no.push(Refusal::new(
+                "an approval before this phase",
+                format!("this build asks before revoke only, not before {}", phase.text()),
+                "`approvals: { revoke: … }`, and `run --until` to stop earlier",
+            ));
         }
     }
 }
 
-fn key(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, timing: &crate::rotation::Timing, now: Time, no: &mut Vec<Refusal>) {
+fn key(
+    policy: &Policy,
+    inventory: &Inventory,
+    old: &KeyFacts,
+    kind: &Kind,
+    timing: &crate::rotation::Timing,
+    now: Time,
+    no: &mut Vec<Refusal>,
+) {
     if !old.enabled {
-        no.push(Refusal::new("a key that is accepted", format!("key {} is disabled already, so no positive control can be had", old.id), "enable it first if it is still in use, else delete it by hand"));
+        no.push(Refusal::new(
+            "a key that is accepted",
+            format!("key {} is disabled already, so no positive control can be had", old.id),
+            "enable it first if it is still in use, else delete it by hand",
+        ));
     }
     for marked in inventory.keys.iter().filter_map(|k| Marker::run(&k.marker).map(|run| (k, run))) {
-        no.push(Refusal::new("a gateway without an unfinished run", format!("key {} was made by run {}, which this plan does not know to be over", marked.0.id, marked.1), "finish or roll back that run; `keyroll orphans` shows what is left of it"));
+        no.push(Refusal::new(
+            "a gateway without an unfinished run",
+            format!("key {} was made by run {}, which this plan does not know to be over", marked.0.id, marked.1),
+            "finish or roll back that run; `keyroll orphans` shows what is left of it",
+        ));
     }
     let longest = timing.observation.max(timing.drain_window).plus(timing.soak).plus(Span::hours(24));
     if let Some(end) = old.expires_at
         && policy.timing.is_none()
         && end < now.plus(longest)
     {
-        no.push(Refusal::new("an old key that outlives the run", format!("key {} ends by itself at {}", old.id, end.rfc3339()), "move its expiry, or rotate in emergency mode"));
+        no.push(Refusal::new(
+            "an old key that outlives the run",
+            format!("key {} ends by itself at {}", old.id, end.rfc3339()),
+            "move its expiry, or rotate in emergency mode",
+        ));
     }
     let has_slot_or_reference = !inventory.slots.is_empty() || matches!(kind, Kind::Provider { .. });
     if !has_slot_or_reference {
@@ -273,7 +359,14 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
     for slot in &policy.slots {
         match slot {
             Slot::File(_) => {}
-            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
+            Slot::Vault(_)
+            | Slot::Aws(_)
+            | Slot::Kubernetes(_)
+            | Slot::Command(_)
+            | Slot::Github(_)
+            | Slot::Azure(_)
+            | Slot::Gcp(_)
+            | Slot::Vercel(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
             }
         }
@@ -285,12 +378,24 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
     for seen in &inventory.slots {
         match &seen.holds {
             Some(id) if *id == old.id => {}
-            Some(id) => no.push(Refusal::new("a slot that holds this key", format!("{} holds key {id}, not {}", seen.name, old.id), "select the key that the slot holds, or name the slot that holds this key")),
+            Some(id) => no.push(Refusal::new(
+                "a slot that holds this key",
+                format!("{} holds key {id}, not {}", seen.name, old.id),
+                "select the key that the slot holds, or name the slot that holds this key",
+            )),
             None if unproven => {}
-            None => no.push(Refusal::new("proof of what the slot holds", format!("nothing shows that {} holds key {}", seen.name, old.id), "`accept: [unproven_binding]` says so in words")),
+            None => no.push(Refusal::new(
+                "proof of what the slot holds",
+                format!("nothing shows that {} holds key {}", seen.name, old.id),
+                "`accept: [unproven_binding]` says so in words",
+            )),
         }
         if let Some(run) = &seen.snapshot.pending_run {
-            no.push(Refusal::new("a slot without a pending version", format!("{} has a pending version of run {run}", seen.name), "`keyroll orphans` shows and removes it"));
+            no.push(Refusal::new(
+                "a slot without a pending version",
+                format!("{} has a pending version of run {run}", seen.name),
+                "`keyroll orphans` shows and removes it",
+            ));
         }
     }
 }
@@ -298,7 +403,11 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
 fn watcher(facts: &Facts<'_>, soak: Span, no: &mut Vec<Refusal>) {
     let short = soak <= Span::seconds(60);
     if facts.policy.watcher.is_none() && !short && !facts.attended {
-        no.push(Refusal::new("a watcher", format!("the old key stays disabled for {soak} and nobody would look while a forgotten caller is refused"), "`watcher: { tick: 5m }` with `keyroll tick` on that schedule, or `run --wait` in a terminal"));
+        no.push(Refusal::new(
+            "a watcher",
+            format!("the old key stays disabled for {soak} and nobody would look while a forgotten caller is refused"),
+            "`watcher: { tick: 5m }` with `keyroll tick` on that schedule, or `run --wait` in a terminal",
+        ));
     }
 }
 
@@ -308,7 +417,12 @@ fn written_gates(policy: &Policy, gates: &mut [Gate]) {
     for phase in PhaseName::ALL {
         for check in written.written(phase).unwrap_or_default() {
             let ask = match check {
-                Written::Rate(_) | Written::RateDiff(_) | Written::Quantile(_) | Written::Band(_) | Written::External(_) | Written::Invariant(_) => Ask::Later { kind: check.kind().into() },
+                Written::Rate(_)
+                | Written::RateDiff(_)
+                | Written::Quantile(_)
+                | Written::Band(_)
+                | Written::External(_)
+                | Written::Invariant(_) => Ask::Later { kind: check.kind().into() },
                 Written::Human(h) => Ask::Human { role: h.role.as_str().to_owned() },
                 Written::Equal(_) | Written::Zero(_) | Written::Accept(_) | Written::Reject(_) | Written::Coverage(_) => continue,
             };
@@ -329,7 +443,8 @@ fn written_gates(policy: &Policy, gates: &mut [Gate]) {
 
 fn unclaimed(policy: &Policy, inventory: &Inventory, consumers: &[ConsumerPlan]) -> Vec<App> {
     let claimed = |caller: &App| consumers.iter().any(|c| c.seen_as.iter().any(|s| s == caller.as_str()));
-    let mut callers: BTreeSet<App> = inventory.callers.iter().filter(|(_, count)| count.total() > 0).map(|(c, _)| c.clone()).filter(|c| !claimed(c)).collect();
+    let mut callers: BTreeSet<App> =
+        inventory.callers.iter().filter(|(_, count)| count.total() > 0).map(|(c, _)| c.clone()).filter(|c| !claimed(c)).collect();
     callers.extend(policy.unclaimed.iter().map(|u| App::new(u.caller.as_str())));
     callers.into_iter().collect()
 }
@@ -437,7 +552,8 @@ fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate]) -> Vec<String> {
 }
 
 fn warnings(policy: &Policy, inventory: &Inventory, timing: &crate::rotation::Timing, unclaimed: &[App]) -> Vec<String> {
-    let mut warnings: Vec<String> = inventory.slots.iter().flat_map(|s| s.snapshot.warnings.iter().map(|w| format!("{}: {w}", s.name))).collect();
+    let mut warnings: Vec<String> =
+        inventory.slots.iter().flat_map(|s| s.snapshot.warnings.iter().map(|w| format!("{}: {w}", s.name))).collect();
     if !unclaimed.is_empty() {
         let names: Vec<&str> = unclaimed.iter().map(App::as_str).collect();
         warnings.push(format!("nobody claims these callers, and they block revoke: {}", names.join(", ")));

@@ -16,22 +16,26 @@ pub fn standard_gates(kind: &Kind, caps: &GatewayCaps, usage: &UsagePlan, timing
         gate(Place::BeforeDisable, before(provider, timing)),
         gate(Place::Soaked, soaked(timing)),
         gate(Place::BeforeDelete, before_delete(provider, caps, timing)),
-        gate(Place::Gone, vec![
-            check("old_refused", Ask::Reject { key: Which::Old }),
-            check("new_accepted", Ask::Accept { key: Which::New }),
-            check("old_absent", Ask::Invariant(Must::Absent(Which::Old))),
-        ]),
-        gate(Place::Complete, vec![
-            check("evidence", Ask::Invariant(Must::EvidenceComplete)),
-            check("one_key", Ask::Invariant(Must::SingleNew)),
-        ]),
+        gate(
+            Place::Gone,
+            vec![
+                check("old_refused", Ask::Reject { key: Which::Old }),
+                check("new_accepted", Ask::Accept { key: Which::New }),
+                check("old_absent", Ask::Invariant(Must::Absent(Which::Old))),
+            ],
+        ),
+        gate(
+            Place::Complete,
+            vec![check("evidence", Ask::Invariant(Must::EvidenceComplete)), check("one_key", Ask::Invariant(Must::SingleNew))],
+        ),
     ];
     gates.extend(undo(provider, timing));
     gates
 }
 
 fn bound(provider: bool) -> Vec<Check> {
-    let mut checks = vec![check("admin_differs", Ask::Invariant(Must::AdminDiffers)), check("old_accepted", Ask::Accept { key: Which::Old })];
+    let mut checks =
+        vec![check("admin_differs", Ask::Invariant(Must::AdminDiffers)), check("old_accepted", Ask::Accept { key: Which::Old })];
     if !provider {
         checks.insert(0, check("slots_hold_old", Ask::Invariant(Must::SlotsHoldOld)));
         checks.push(check("way_back", Ask::Invariant(Must::WayBack)));
@@ -136,12 +140,18 @@ fn undo(provider: bool, timing: &Timing) -> Vec<Gate> {
         gate(Place::OldAccepted, vec![check("old_accepted", Ask::Accept { key: Which::Old })]),
         gate(Place::Returned, vec![check("returned", Ask::Coverage { key: Which::Old })]),
         gate(Place::NewDrained, back),
-        gate(Place::NewSoaked, vec![
-            check("new_refused", Ask::Reject { key: Which::New }),
-            check("old_accepted", Ask::Accept { key: Which::Old }),
-            check("soak", Ask::Soak { key: Which::New, at_least: timing.undo_window }),
-        ]),
-        gate(Place::Undone, vec![check("none_left", Ask::Invariant(Must::NoneNew)), check("old_accepted", Ask::Accept { key: Which::Old })]),
+        gate(
+            Place::NewSoaked,
+            vec![
+                check("new_refused", Ask::Reject { key: Which::New }),
+                check("old_accepted", Ask::Accept { key: Which::Old }),
+                check("soak", Ask::Soak { key: Which::New, at_least: timing.undo_window }),
+            ],
+        ),
+        gate(
+            Place::Undone,
+            vec![check("none_left", Ask::Invariant(Must::NoneNew)), check("old_accepted", Ask::Accept { key: Which::Old })],
+        ),
     ]
 }
 

@@ -46,7 +46,11 @@ pub fn pick(selector: &Selector, keys: &[KeyFacts], held: &[Option<KeyId>]) -> R
         (None, Some(name)) => {
             let named: Vec<&KeyFacts> = settled.iter().filter(|k| k.name == *name && k.enabled).copied().collect();
             // The key that carries the name may have been replaced: then the slot holds its successor, under a dated name.
-            if named.is_empty() { held_ones(&settled, held).into_iter().filter(|k| k.name.starts_with(name.as_str())).collect() } else { named }
+            if named.is_empty() {
+                held_ones(&settled, held).into_iter().filter(|k| k.name.starts_with(name.as_str())).collect()
+            } else {
+                named
+            }
         }
         (None, None) => held_ones(&settled, held),
     };

@@ -140,8 +140,12 @@ pub(super) fn words(check: &Check, plan: &Plan) -> String {
     let key = |w: &Which| w.name();
     let text = match &check.ask {
         Ask::Equal { .. } => "new key may do exactly what the old one may".to_owned(),
-        Ask::Accept { key: w } => format!("{} key is accepted: {} at {}", key(w), families(plan), count(plan.gateway.endpoints.len(), "endpoint")),
-        Ask::Reject { key: w } => format!("{} key is refused {} times at every endpoint while the other one works", key(w), plan.timing.repeats),
+        Ask::Accept { key: w } => {
+            format!("{} key is accepted: {} at {}", key(w), families(plan), count(plan.gateway.endpoints.len(), "endpoint"))
+        }
+        Ask::Reject { key: w } => {
+            format!("{} key is refused {} times at every endpoint while the other one works", key(w), plan.timing.repeats)
+        }
         Ask::Zero { key: w } => {
             let longest = plan.slowest_consumer().map(|c| format!(", because of {}", c.app)).unwrap_or_default();
             let window = if *w == Which::Old { plan.timing.drain_window } else { plan.timing.undo_window };
@@ -218,7 +222,14 @@ fn calendar(out: &mut String, plan: &Plan) -> std::fmt::Result {
 fn facts(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let usage = &plan.usage;
     writeln!(out, "\nWhat drain will rest on")?;
-    writeln!(out, "  {} from {} with a lag of {}; refused calls {}", count(usage.shards.len(), "log part"), usage.source, usage.lag, if usage.sees_refused { "leave rows" } else { "leave no row" })?;
+    writeln!(
+        out,
+        "  {} from {} with a lag of {}; refused calls {}",
+        count(usage.shards.len(), "log part"),
+        usage.source,
+        usage.lag,
+        if usage.sees_refused { "leave rows" } else { "leave no row" }
+    )?;
     writeln!(out, "\nHosts and places that will be contacted")?;
     for host in &plan.hosts {
         writeln!(out, "  {host}")?;

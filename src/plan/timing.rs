@@ -21,12 +21,8 @@ pub(super) fn timing(policy: &Policy, consumers: &[ConsumerPlan], caps: &Gateway
         Some(Window::Of(period)) => Span(period.as_millis()),
         Some(Window::Word(_)) | None => auto,
     };
-    let observation = policy
-        .rotation
-        .cutover
-        .as_ref()
-        .and_then(|c| c.observation_window_minutes)
-        .map_or(Span::ZERO, |m| Span::minutes(u64::from(m)));
+    let observation =
+        policy.rotation.cutover.as_ref().and_then(|c| c.observation_window_minutes).map_or(Span::ZERO, |m| Span::minutes(u64::from(m)));
     let call_timeout = of(|t| t.call_timeout).unwrap_or(Span::seconds(10));
     Timing {
         poll: of(|t| t.poll).unwrap_or_else(|| Span((drain.0 / 20).clamp(200, 30_000))),

@@ -24,11 +24,7 @@ pub struct BadText {
 }
 
 fn bad<T>(code: Code, message: &'static str, help: &'static str) -> Result<T, BadText> {
-    Err(BadText {
-        code,
-        message,
-        help,
-    })
+    Err(BadText { code, message, help })
 }
 
 /// Gives a text type its serde, schema and display; written once because eleven types need the same forty lines.
@@ -60,21 +56,9 @@ macro_rules! text_type {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Period(u64);
-text_type!(
-    Period,
-    "duration-text",
-    r"^([0-9]+(ms|s|m|h|d|w))+$",
-    "A length of time: 500ms, 30s, 60m, 24h, 7d, 2w, 1h30m."
-);
+text_type!(Period, "duration-text", r"^([0-9]+(ms|s|m|h|d|w))+$", "A length of time: 500ms, 30s, 60m, 24h, 7d, 2w, 1h30m.");
 
-const UNITS: &[(&str, u64)] = &[
-    ("w", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: &[(&str, u64)] = &[("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Period {
     /// A length of time in milliseconds.
@@ -94,16 +78,9 @@ impl Period {
 
     /// Reads a length of time.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        const HELP: &str =
-            "write a number with a unit, such as `500ms`, `30s`, `60m`, `24h` or `7d`";
+        const HELP: &str = "write a number with a unit, such as `500ms`, `30s`, `60m`, `24h` or `7d`";
         let wrong = || bad(Code::BadDuration, "this is not a length of time", HELP);
-        let too_long = || {
-            bad(
-                Code::BadDuration,
-                "this length of time is longer than ten years",
-                HELP,
-            )
-        };
+        let too_long = || bad(Code::BadDuration, "this length of time is longer than ten years", HELP);
         let mut rest = text;
         let mut total: u64 = 0;
         // Units go from large to small, each at most once: `30m1h` is more likely a slip than a wish.
@@ -122,10 +99,7 @@ impl Period {
             let Some((_, millis)) = UNITS.get(place) else {
                 return wrong();
             };
-            let part = number
-                .parse::<u64>()
-                .ok()
-                .and_then(|number| number.checked_mul(*millis));
+            let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis));
             match part.and_then(|part| total.checked_add(part)) {
                 Some(sum) if sum <= 3_660 * 86_400_000 => total = sum,
                 _ => return too_long(),
@@ -133,11 +107,7 @@ impl Period {
             last = place;
             rest = after;
         }
-        if text.is_empty() {
-            wrong()
-        } else {
-            Ok(Self(total))
-        }
+        if text.is_empty() { wrong() } else { Ok(Self(total)) }
     }
 }
 
@@ -159,12 +129,7 @@ impl fmt::Display for Period {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(u32);
-text_type!(
-    Rate,
-    "rate",
-    r"^[0-9]{1,3}(\.[0-9]{1,4})?%$",
-    "A share as a percentage: 5%, 0.1%."
-);
+text_type!(Rate, "rate", r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "A share as a percentage: 5%, 0.1%.");
 
 impl Rate {
     /// The share in parts per million; always above 0 and below 1,000,000.
@@ -174,28 +139,18 @@ impl Rate {
 
     /// Reads a percentage.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        let wrong = || {
-            bad(
-                Code::BadRate,
-                "this is not a share between 0% and 100%",
-                "write a percentage such as `5%` or `0.1%`",
-            )
-        };
+        let wrong = || bad(Code::BadRate, "this is not a share between 0% and 100%", "write a percentage such as `5%` or `0.1%`");
         let Some(number) = text.strip_suffix('%') else {
             return wrong();
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |part: &str, most: usize| {
-            !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit())
-        };
+        let digits = |part: &str, most: usize| !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole, 3) || !digits(fraction, 4) {
             return wrong();
         }
         let padded = format!("{fraction:0<4}");
         match (whole.parse::<u32>(), padded.parse::<u32>()) {
-            (Ok(whole), Ok(fraction)) if (1..1_000_000).contains(&(whole * 10_000 + fraction)) => {
-                Ok(Self(whole * 10_000 + fraction))
-            }
+            (Ok(whole), Ok(fraction)) if (1..1_000_000).contains(&(whole * 10_000 + fraction)) => Ok(Self(whole * 10_000 + fraction)),
             _ => wrong(),
         }
     }
@@ -377,10 +332,7 @@ impl Reason {
             ("incident", ReasonKind::Incident),
         ];
         match kinds.iter().find(|(word, _)| plain.starts_with(word)) {
-            Some((_, kind)) => Ok(Self {
-                kind: *kind,
-                text: text.to_owned(),
-            }),
+            Some((_, kind)) => Ok(Self { kind: *kind, text: text.to_owned() }),
             None => bad(
                 Code::BadReason,
                 "this reason is none of those that decide how a rotation runs",
@@ -431,41 +383,25 @@ impl Zone {
 
 fn minutes(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| {
-        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| part.parse().ok())
-            .flatten()
-    };
+    let two = |part: &str| (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse().ok()).flatten();
     let (hours, minutes): (u32, u32) = (two(hours)?, two(minutes)?);
     (minutes < 60 && (hours < 24 || (hours == 24 && minutes == 0))).then_some(hours * 60 + minutes)
 }
 
 fn moment(text: &str) -> Option<chrono::NaiveDateTime> {
     if text.len() == 10 {
-        return chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()?
-            .and_hms_opt(0, 0, 0);
+        return chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     }
     let text = text.replacen(' ', "T", 1);
-    (text.len() == 16)
-        .then(|| chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M").ok())
-        .flatten()
+    (text.len() == 16).then(|| chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M").ok()).flatten()
 }
 
 fn check_name(text: &str) -> Result<(), BadText> {
-    let body = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    let stem = text
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let stem = text.split('.').next().unwrap_or_default().to_ascii_lowercase();
     // Names become file names in the bundle, which auditors open on Windows too.
     let reserved = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
-        || (stem.len() == 4
-            && (stem.starts_with("com") || stem.starts_with("lpt"))
-            && stem.ends_with(|c: char| c.is_ascii_digit()));
+        || (stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt")) && stem.ends_with(|c: char| c.is_ascii_digit()));
     let ends = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && !text.ends_with('.');
     if body && ends && !reserved && text.len() <= 64 {
         return Ok(());
@@ -482,11 +418,7 @@ fn check_url(text: &str) -> Result<(), BadText> {
     let rest = match text.split_once("://") {
         Some(("http" | "https", rest)) => rest,
         Some(_) => {
-            return bad(
-                Code::BadUrl,
-                "only http and https addresses can be used here",
-                HELP,
-            );
+            return bad(Code::BadUrl, "only http and https addresses can be used here", HELP);
         }
         None => return bad(Code::BadUrl, "this is not an http or https address", HELP),
     };
@@ -498,21 +430,12 @@ fn check_url(text: &str) -> Result<(), BadText> {
             "remove everything up to and including the `@`; give the secret by reference, such as `admin: { env: NAME }`",
         );
     }
-    if text.contains('#')
-        || text.contains(char::is_whitespace)
-        || text.chars().any(char::is_control)
-    {
-        return bad(
-            Code::BadUrl,
-            "this address has a fragment (`#…`) or blanks in it",
-            HELP,
-        );
+    if text.contains('#') || text.contains(char::is_whitespace) || text.chars().any(char::is_control) {
+        return bad(Code::BadUrl, "this address has a fragment (`#…`) or blanks in it", HELP);
     }
     let (name, port) = match host.strip_prefix('[') {
         Some(v6) => match v6.split_once(']') {
-            Some((name, port)) if name.parse::<std::net::Ipv6Addr>().is_ok() => {
-                (name, port.strip_prefix(':'))
-            }
+            Some((name, port)) if name.parse::<std::net::Ipv6Addr>().is_ok() => (name, port.strip_prefix(':')),
             _ => return bad(Code::BadUrl, "this address has no usable host", HELP),
         },
         None => match host.split_once(':') {
@@ -520,19 +443,12 @@ fn check_url(text: &str) -> Result<(), BadText> {
             None => (host, None),
         },
     };
-    let named = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'));
+    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'));
     if !named {
         return bad(Code::BadUrl, "this address has no usable host", HELP);
     }
     if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-        return bad(
-            Code::BadUrl,
-            "the port of this address is not a number between 1 and 65535",
-            HELP,
-        );
+        return bad(Code::BadUrl, "the port of this address is not a number between 1 and 65535", HELP);
     }
     Ok(())
 }
@@ -541,11 +457,7 @@ impl Url {
     /// Scheme, host and port: what comes before the path.
     pub fn origin(&self) -> &str {
         let after = self.0.find("://").map_or(0, |at| at + 3);
-        let end = self
-            .0
-            .get(after..)
-            .and_then(|rest| rest.find(['/', '?']))
-            .map_or(self.0.len(), |at| at + after);
+        let end = self.0.get(after..).and_then(|rest| rest.find(['/', '?'])).map_or(self.0.len(), |at| at + after);
         self.0.get(..end).unwrap_or(&self.0)
     }
 
@@ -555,11 +467,7 @@ impl Url {
             return false;
         };
         let host = rest.split(['/', '?']).next().unwrap_or_default();
-        let host = if host.starts_with('[') {
-            host.split_inclusive(']').next()
-        } else {
-            host.split(':').next()
-        };
+        let host = if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() };
         let host = host.unwrap_or_default();
         !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
     }

@@ -23,16 +23,8 @@ pub(crate) struct Walked {
 
 /// Walks a whole policy. With `rows`, texts may hold placeholders, which are judged when they are filled in.
 pub(crate) fn walk(root: &Node, rows: bool) -> Walked {
-    let mut walker = Walker {
-        rows,
-        walked: Walked::default(),
-    };
-    let here = Here {
-        name: "policy",
-        span: root.span,
-        secret: false,
-        entry: false,
-    };
+    let mut walker = Walker { rows, walked: Walked::default() };
+    let here = Here { name: "policy", span: root.span, secret: false, entry: false };
     walker.value(root, schema::shared(), here);
     walker.walked
 }
@@ -78,17 +70,12 @@ struct Walker {
 
 impl Walker {
     fn say(&mut self, code: Code, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.walked
-            .problems
-            .push(Diagnostic::at(code, span, message, help));
+        self.walked.problems.push(Diagnostic::at(code, span, message, help));
     }
 
     fn value(&mut self, node: &Node, schema: &Json, here: Here<'_>) {
         let options = options(schema);
-        let here = Here {
-            secret: here.secret || options.secret,
-            ..here
-        };
+        let here = Here { secret: here.secret || options.secret, ..here };
         if options.secret {
             self.walked.secrets.extend(scalars(node));
         }
@@ -110,41 +97,18 @@ impl Walker {
     }
 
     fn empty(&mut self, node: &Node, options: &Options<'_>, here: Here<'_>) {
-        let bare = options
-            .list
-            .iter()
-            .any(|option| is(option, "object") && required(option).next().is_none());
+        let bare = options.list.iter().any(|option| is(option, "object") && required(option).next().is_none());
         let help = if bare && !options.tagged {
-            format!(
-                "write `{}: {{}}` to use its defaults, or remove the line",
-                here.name
-            )
+            format!("write `{}: {{}}` to use its defaults, or remove the line", here.name)
         } else {
-            format!(
-                "write {} after the colon, or remove the line",
-                options.wanted()
-            )
+            format!("write {} after the colon, or remove the line", options.wanted())
         };
-        let span = if node.span.start == node.span.end {
-            here.span
-        } else {
-            node.span
-        };
-        self.say(
-            Code::EmptyValue,
-            span,
-            format!("{} has no value", mask::quoted(here.name)),
-            help,
-        );
+        let span = if node.span.start == node.span.end { here.span } else { node.span };
+        self.say(Code::EmptyValue, span, format!("{} has no value", mask::quoted(here.name)), help);
     }
 
     fn text(&mut self, node: &Node, text: &str, options: &Options<'_>, here: Here<'_>) {
-        let texts: Vec<&Object> = options
-            .list
-            .iter()
-            .copied()
-            .filter(|option| is(option, "string"))
-            .collect();
+        let texts: Vec<&Object> = options.list.iter().copied().filter(|option| is(option, "string")).collect();
         if texts.is_empty() {
             return self.wrong_type(node, options, here);
         }
@@ -158,73 +122,37 @@ impl Walker {
                 Some(near) => format!("did you mean `{near}`? possible are {}", join_words(&words)),
                 None => format!("write one of {}", join_words(&words)),
             };
-            let shown = if here.secret {
-                "this word".to_owned()
-            } else {
-                mask::quoted(text)
-            };
-            return self.say(
-                Code::UnknownWord,
-                node.span,
-                format!("`{}` cannot be {shown}", here.name),
-                help,
-            );
+            let shown = if here.secret { "this word".to_owned() } else { mask::quoted(text) };
+            return self.say(Code::UnknownWord, node.span, format!("`{}` cannot be {shown}", here.name), help);
         };
         if let Some(format) = free.get("format").and_then(Json::as_str) {
             if let Err(problem) = scalar::check(format, text) {
                 self.bad_text(node, problem, &words);
             }
         } else if text.trim().is_empty() {
-            self.say(
-                Code::EmptyText,
-                node.span,
-                format!("`{}` is an empty text", here.name),
-                "write something, or remove the line",
-            );
+            self.say(Code::EmptyText, node.span, format!("`{}` is an empty text", here.name), "write something, or remove the line");
         } else if let Some(max) = free.get("maxLength").and_then(Json::as_u64)
             && text.chars().count() as u64 > max
         {
-            self.say(
-                Code::OutOfRange,
-                node.span,
-                format!("`{}` is longer than {max} characters", here.name),
-                "make it shorter",
-            );
+            self.say(Code::OutOfRange, node.span, format!("`{}` is longer than {max} characters", here.name), "make it shorter");
         }
     }
 
     fn bad_text(&mut self, node: &Node, problem: scalar::BadText, words: &[&str]) {
-        let help = if words.is_empty() {
-            problem.help.to_owned()
-        } else {
-            format!("{}, or {}", problem.help, join_words(words))
-        };
+        let help = if words.is_empty() { problem.help.to_owned() } else { format!("{}, or {}", problem.help, join_words(words)) };
         if problem.code == Code::CredentialsInUrl || problem.code == Code::BadVariableName {
             self.walked.secrets.push(node.span);
         }
         self.say(problem.code, node.span, problem.message, help);
     }
 
-    fn number(
-        &mut self,
-        node: &Node,
-        number: f64,
-        whole: bool,
-        options: &Options<'_>,
-        here: Here<'_>,
-    ) {
+    fn number(&mut self, node: &Node, number: f64, whole: bool, options: &Options<'_>, here: Here<'_>) {
         let fits = |option: &&Object| is(option, "number") || (whole && is(option, "integer"));
         let Some(option) = options.list.iter().copied().find(|option| fits(option)) else {
             // `cadence: 24` is a length of time without its unit: the format explains that better than the type does.
-            let format = options
-                .list
-                .iter()
-                .find_map(|option| option.get("format").and_then(Json::as_str));
+            let format = options.list.iter().find_map(|option| option.get("format").and_then(Json::as_str));
             let helped = ["duration-text", "rate", "status-class", "time-of-day"];
-            return match format
-                .filter(|format| helped.contains(format))
-                .map(|format| scalar::check(format, &number.to_string()))
-            {
+            return match format.filter(|format| helped.contains(format)).map(|format| scalar::check(format, &number.to_string())) {
                 Some(Err(problem)) => self.bad_text(node, problem, &options.words()),
                 Some(Ok(())) => self.say(
                     Code::WrongType,
@@ -244,22 +172,9 @@ impl Walker {
                 (Some(low), None) => format!("write a number of at least {low}"),
                 (None, _) => "write a smaller number".to_owned(),
             };
-            self.say(
-                Code::OutOfRange,
-                node.span,
-                format!("`{}` cannot be this number", here.name),
-                help,
-            );
-        } else if whole
-            && option.get("format").and_then(Json::as_str) == Some("uint32")
-            && !(0.0..=f64::from(u32::MAX)).contains(&number)
-        {
-            self.say(
-                Code::OutOfRange,
-                node.span,
-                format!("`{}` cannot be this number", here.name),
-                "write a number from 0 to 4294967295",
-            );
+            self.say(Code::OutOfRange, node.span, format!("`{}` cannot be this number", here.name), help);
+        } else if whole && option.get("format").and_then(Json::as_str) == Some("uint32") && !(0.0..=f64::from(u32::MAX)).contains(&number) {
+            self.say(Code::OutOfRange, node.span, format!("`{}` cannot be this number", here.name), "write a number from 0 to 4294967295");
         }
     }
 
@@ -267,11 +182,7 @@ impl Walker {
         let Some(option) = options.list.iter().find(|option| is(option, "array")) else {
             return self.wrong_type(node, options, here);
         };
-        let least = option
-            .get("minItems")
-            .or_else(|| option.get("minLength"))
-            .and_then(Json::as_u64)
-            .unwrap_or(0);
+        let least = option.get("minItems").or_else(|| option.get("minLength")).and_then(Json::as_u64).unwrap_or(0);
         if (items.len() as u64) < least {
             self.say(
                 Code::EmptyList,
@@ -282,25 +193,13 @@ impl Walker {
         }
         if let Some(schema) = option.get("items") {
             for item in items {
-                self.value(
-                    item,
-                    schema,
-                    Here {
-                        span: item.span,
-                        ..here
-                    },
-                );
+                self.value(item, schema, Here { span: item.span, ..here });
             }
         }
     }
 
     fn map(&mut self, node: &Node, entries: &[Entry], options: &Options<'_>, here: Here<'_>) {
-        let objects: Vec<&Object> = options
-            .list
-            .iter()
-            .copied()
-            .filter(|option| is(option, "object"))
-            .collect();
+        let objects: Vec<&Object> = options.list.iter().copied().filter(|option| is(option, "object")).collect();
         match objects.as_slice() {
             [] => self.wrong_type(node, options, here),
             _ if options.tagged => self.tagged(entries, &objects, here),
@@ -310,26 +209,16 @@ impl Walker {
 
     /// A map that names one of several kinds.
     fn tagged(&mut self, entries: &[Entry], kinds: &[&Object], here: Here<'_>) {
-        let names: Vec<&str> = kinds
-            .iter()
-            .filter_map(|kind| required(kind).next())
-            .collect();
+        let names: Vec<&str> = kinds.iter().filter_map(|kind| required(kind).next()).collect();
         let (first, rest) = match entries {
             [] => {
                 let help = format!("write one of {}", join_words(&names));
-                return self.say(
-                    Code::OneKindOnly,
-                    here.span,
-                    format!("{} does not say which kind it is", here.label()),
-                    help,
-                );
+                return self.say(Code::OneKindOnly, here.span, format!("{} does not say which kind it is", here.label()), help);
             }
             [first, rest @ ..] => (first, rest),
         };
         for entry in entries {
-            let schema = kinds
-                .iter()
-                .find_map(|kind| properties(kind)?.get(&entry.key));
+            let schema = kinds.iter().find_map(|kind| properties(kind)?.get(&entry.key));
             match schema {
                 Some(schema) => self.field(entry, schema, here),
                 None => {
@@ -341,11 +230,7 @@ impl Walker {
                         }
                         None => format!("write one of {}", join_words(&names)),
                     };
-                    let message = format!(
-                        "{} knows no kind {}",
-                        here.label(),
-                        mask::quoted(&entry.key)
-                    );
+                    let message = format!("{} knows no kind {}", here.label(), mask::quoted(&entry.key));
                     self.say(Code::UnknownKind, entry.key_span, message, help);
                 }
             }
@@ -357,17 +242,10 @@ impl Walker {
             let problem = Diagnostic::at(
                 Code::OneKindOnly,
                 second.key_span,
-                format!(
-                    "{} names two kinds, `{}` and `{}`",
-                    here.label(),
-                    first.key,
-                    second.key
-                ),
+                format!("{} names two kinds, `{}` and `{}`", here.label(), first.key, second.key),
                 "keep one of them; further entries of a list each start with their own `- `",
             );
-            self.walked
-                .problems
-                .push(problem.with_related(first.key_span, "the first kind is here"));
+            self.walked.problems.push(problem.with_related(first.key_span, "the first kind is here"));
         }
     }
 
@@ -389,47 +267,23 @@ impl Walker {
         }
         for name in required(object) {
             if entries.iter().all(|entry| entry.key != name) {
-                let about = known
-                    .get(name)
-                    .and_then(|schema| schema.get("description"))
-                    .and_then(Json::as_str);
+                let about = known.get(name).and_then(|schema| schema.get("description")).and_then(Json::as_str);
                 let help = match about {
                     Some(about) => format!("add `{name}:` ({})", first_sentence(about)),
                     None => format!("add `{name}:`"),
                 };
-                let span = if here.span.end > here.span.start {
-                    here.span
-                } else {
-                    node.span
-                };
-                self.say(
-                    Code::MissingField,
-                    span,
-                    format!("{} needs the field `{name}`", here.label()),
-                    help,
-                );
+                let span = if here.span.end > here.span.start { here.span } else { node.span };
+                self.say(Code::MissingField, span, format!("{} needs the field `{name}`", here.label()), help);
             }
         }
     }
 
     fn field(&mut self, entry: &Entry, schema: &Json, here: Here<'_>) {
-        let inner = Here {
-            name: &entry.key,
-            span: entry.key_span,
-            secret: here.secret,
-            entry: false,
-        };
+        let inner = Here { name: &entry.key, span: entry.key_span, secret: here.secret, entry: false };
         self.value(&entry.value, schema, inner);
     }
 
-    fn unknown(
-        &mut self,
-        entry: &Entry,
-        siblings: &[Entry],
-        known: &Object,
-        object: &Object,
-        here: Here<'_>,
-    ) {
+    fn unknown(&mut self, entry: &Entry, siblings: &[Entry], known: &Object, object: &Object, here: Here<'_>) {
         self.walked.secrets.extend(secrets_by_name(entry));
         let shown = mask::quoted(&entry.key);
         let top = properties_of_policy();
@@ -459,57 +313,37 @@ impl Walker {
             format!("possible here are {}", join_words(&names))
         };
         let place = here.label();
-        self.say(
-            Code::UnknownField,
-            entry.key_span,
-            format!("{place} has no field {shown}"),
-            help,
-        );
+        self.say(Code::UnknownField, entry.key_span, format!("{place} has no field {shown}"), help);
     }
 
     fn wrong_type(&mut self, node: &Node, options: &Options<'_>, here: Here<'_>) {
-        let span = if matches!(node.value, Value::Map(_) | Value::List(_)) {
-            here.span
-        } else {
-            node.span
-        };
-        if here.secret
-            && matches!(node.value, Value::Text(_) | Value::Int(_) | Value::Float(_))
-            && options.tagged
-        {
+        let span = if matches!(node.value, Value::Map(_) | Value::List(_)) { here.span } else { node.span };
+        if here.secret && matches!(node.value, Value::Text(_) | Value::Int(_) | Value::Float(_)) && options.tagged {
             self.walked.secrets.push(node.span);
             return self.say(
                 Code::SecretNotReference,
                 node.span,
                 format!("`{}` must say where the secret is kept, not what it is", here.name),
-                format!("write a reference, such as `{}: {{ env: NAME_OF_VARIABLE }}` or `{{ file: PATH }}`; if this was a real key, rotate it", here.name),
+                format!(
+                    "write a reference, such as `{}: {{ env: NAME_OF_VARIABLE }}` or `{{ file: PATH }}`; if this was a real key, rotate it",
+                    here.name
+                ),
             );
         }
         if mask::secret_name(here.name) || here.name == "key" {
             self.walked.secrets.extend(scalars(node));
         }
         let wanted = options.wanted();
-        let message = format!(
-            "{} takes {wanted}, but this is {}",
-            here.label(),
-            node.kind()
-        );
-        let tag = node
-            .text()
-            .filter(|text| options.tagged && options.tags().contains(text));
+        let message = format!("{} takes {wanted}, but this is {}", here.label(), node.kind());
+        let tag = node.text().filter(|text| options.tagged && options.tags().contains(text));
         let help = if let Some(tag) = tag {
-            format!(
-                "write `{}: {{ {tag}: … }}`, with `{{}}` for a kind without settings",
-                here.name
-            )
+            format!("write `{}: {{ {tag}: … }}`, with `{{}}` for a kind without settings", here.name)
         } else if options.takes("array") {
             match node.value {
                 Value::Map(_) => "start the entry with `- ` (a list of one)".to_owned(),
                 _ => format!("put it in brackets: `{}: [ … ]`", here.name),
             }
-        } else if options.takes("string")
-            && matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_))
-        {
+        } else if options.takes("string") && matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) {
             "put it in quotes".to_owned()
         } else if options.takes("boolean") {
             "write `true` or `false` without quotes".to_owned()
@@ -526,21 +360,11 @@ impl Options<'_> {
     }
 
     fn words(&self) -> Vec<&str> {
-        self.list
-            .iter()
-            .flat_map(|option| words_of(option))
-            .collect()
+        self.list.iter().flat_map(|option| words_of(option)).collect()
     }
 
     fn tags(&self) -> Vec<&str> {
-        if self.tagged {
-            self.list
-                .iter()
-                .filter_map(|option| required(option).next())
-                .collect()
-        } else {
-            Vec::new()
-        }
+        if self.tagged { self.list.iter().filter_map(|option| required(option).next()).collect() } else { Vec::new() }
     }
 
     /// What may be written, in words.
@@ -579,11 +403,7 @@ impl Options<'_> {
 
 /// Follows references and collects the ways in which a value may be written.
 fn options(schema: &Json) -> Options<'_> {
-    let mut found = Options {
-        list: Vec::new(),
-        tagged: false,
-        secret: false,
-    };
+    let mut found = Options { list: Vec::new(), tagged: false, secret: false };
     collect(schema, &mut found, 0);
     found
 }
@@ -602,15 +422,11 @@ fn collect<'s>(schema: &'s Json, found: &mut Options<'s>, depth: usize) {
     }
     if let Some(Json::Array(kinds)) = object.get("oneOf") {
         found.tagged |= kinds.iter().any(|kind| kind.get("properties").is_some());
-        kinds
-            .iter()
-            .for_each(|kind| collect(kind, found, depth + 1));
+        kinds.iter().for_each(|kind| collect(kind, found, depth + 1));
         return;
     }
     if let Some(Json::Array(kinds)) = object.get("anyOf") {
-        kinds
-            .iter()
-            .for_each(|kind| collect(kind, found, depth + 1));
+        kinds.iter().for_each(|kind| collect(kind, found, depth + 1));
         return;
     }
     found.list.push(object);
@@ -621,15 +437,8 @@ fn is(option: &Object, kind: &str) -> bool {
 }
 
 fn words_of(option: &Object) -> Vec<&str> {
-    let listed = option
-        .get("enum")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten();
-    listed
-        .chain(option.get("const"))
-        .filter_map(Json::as_str)
-        .collect()
+    let listed = option.get("enum").and_then(Json::as_array).into_iter().flatten();
+    listed.chain(option.get("const")).filter_map(Json::as_str).collect()
 }
 
 fn properties(option: &Object) -> Option<&Object> {
@@ -637,20 +446,12 @@ fn properties(option: &Object) -> Option<&Object> {
 }
 
 fn required(option: &Object) -> impl Iterator<Item = &str> {
-    option
-        .get("required")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
+    option.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
 }
 
 fn properties_of_policy() -> &'static Object {
     static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Map::new);
-    schema::shared()
-        .as_object()
-        .and_then(properties)
-        .unwrap_or(&NONE)
+    schema::shared().as_object().and_then(properties).unwrap_or(&NONE)
 }
 
 /// The block a field belongs to, when it is one of the well-known ones.
@@ -667,10 +468,7 @@ fn home_of(name: &str) -> Option<&'static str> {
         ("Timing", "timing"),
     ];
     blocks.iter().find_map(|(definition, block)| {
-        let fields = schema::shared()
-            .pointer(&format!("/$defs/{definition}"))?
-            .as_object()
-            .and_then(properties)?;
+        let fields = schema::shared().pointer(&format!("/$defs/{definition}"))?.as_object().and_then(properties)?;
         fields.contains_key(name).then_some(*block)
     })
 }
@@ -679,10 +477,7 @@ fn home_of(name: &str) -> Option<&'static str> {
 fn scalars(node: &Node) -> Vec<Span> {
     match &node.value {
         Value::List(items) => items.iter().flat_map(scalars).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .flat_map(|entry| scalars(&entry.value))
-            .collect(),
+        Value::Map(entries) => entries.iter().flat_map(|entry| scalars(&entry.value)).collect(),
         Value::Null | Value::Broken | Value::Bool(_) => Vec::new(),
         Value::Int(_) | Value::Float(_) | Value::Text(_) => vec![node.span],
     }
@@ -693,11 +488,7 @@ fn secrets_by_name(entry: &Entry) -> Vec<Span> {
     if mask::secret_name(&entry.key) {
         return scalars(&entry.value);
     }
-    let inner = entry
-        .value
-        .entries()
-        .iter()
-        .chain(entry.value.items().iter().flat_map(Node::entries));
+    let inner = entry.value.entries().iter().chain(entry.value.items().iter().flat_map(Node::entries));
     inner.flat_map(secrets_by_name).collect()
 }
 
@@ -715,7 +506,5 @@ fn join_words(words: &[&str]) -> String {
 fn first_sentence(text: &str) -> String {
     let text = text.split(['.', ';', '\n']).next().unwrap_or(text).trim();
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
