@@ -1,5 +1,10 @@
-//! x
+//! keyroll rotates AI-gateway keys by evidence.
+
+pub mod engine;
 pub mod gate;
+pub mod plan;
+pub mod policy;
 pub mod ports;
 pub mod rotation;
 pub mod secret;
+pub mod support;

@@ -28,9 +28,10 @@ pub trait UsageSource {
 
 /// The consumers of a slot.
 pub trait Consumers {
-    /// Makes one read its value again. `started` is called with a child process before it is waited for.
-    /// An answer here is no acknowledgement.
-    async fn reload(&self, app: &App, started: &mut dyn FnMut(Child)) -> Result<()>;
+    /// Starts to make one read its value again. A child process is named here, so that the journal knows it before it is waited for.
+    async fn begin_reload(&self, app: &App) -> Result<Option<Child>>;
+    /// Waits until what `begin_reload` started has ended well. An answer here is no acknowledgement.
+    async fn finish_reload(&self, app: &App) -> Result<()>;
     /// What it says it holds; none when it cannot tell.
     async fn acknowledged(&self, app: &App) -> Result<Option<Ack>>;
     /// A child of an earlier process still runs; with `end`, its group is ended.

@@ -179,6 +179,7 @@ impl Run {
 
     fn began(&mut self, n: u32, effect: &Effect, stamp: &Stamp) {
         self.effects = self.effects.max(n);
+        self.last_effect = Some(effect.clone());
         match effect {
             Effect::Mint { .. } => self.mints = self.mints.saturating_add(1),
             // From here on the run only goes forward, whatever the outcome says.

@@ -28,6 +28,7 @@ mod record;
 mod run;
 mod time;
 mod verdict;
+mod windows;
 
 pub use apply::CLOCK_TOLERANCE;
 pub use capability::*;
@@ -42,3 +43,4 @@ pub use record::*;
 pub use run::*;
 pub use time::{Span, Stamp, Time};
 pub use verdict::*;
+pub use windows::{open, opens_at};

@@ -129,8 +129,10 @@ pub struct FrozenPolicy {
     pub file: String,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// The effective text.
+    /// The file's text.
     pub text: String,
+    /// The effective policy, `use` and overlay applied, as JSON: adapters are wired from this.
+    pub effective: String,
 }
 
 /// The gateway's side.

@@ -47,6 +47,8 @@ pub struct Run {
     pub reloads: BTreeMap<App, (u32, Stamp)>,
     /// The intent without an outcome.
     pub open: Option<Open>,
+    /// The effect that began last.
+    pub last_effect: Option<Effect>,
     /// Effects begun so far.
     pub effects: u32,
     /// The last effect that did not succeed.
@@ -337,6 +339,7 @@ impl Run {
             models,
             reloads: BTreeMap::new(),
             open: None,
+            last_effect: None,
             effects: 0,
             failed: None,
             passed: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! How a check ends, and the facts it was judged on.
 
-use super::{App, Endpoint, RequestId, Span, Stamp, Time};
+use super::{App, Endpoint, KeyId, RequestId, Span, Stamp, Time};
 use crate::secret::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +23,16 @@ pub enum Verdict {
     Waived,
     /// Emergency mode left it out, with a reason.
     Skipped,
+}
+
+impl Verdict {
+    /// The rotation may go on past it.
+    pub fn advances(self) -> bool {
+        match self {
+            Self::Pass | Self::Waived | Self::Skipped => true,
+            Self::Fail | Self::Inconclusive | Self::NoData | Self::Error => false,
+        }
+    }
 }
 
 /// Where in a rotation checks are judged.
@@ -352,6 +362,8 @@ pub struct Ack {
     pub loaded_at: Time,
     /// What it holds, where it can tell.
     pub holds: Option<Fingerprint>,
+    /// The key id it holds, where it can tell that instead.
+    pub key: Option<KeyId>,
 }
 
 /// Everything that was read for one gate, once, before its checks are judged. No secret is in here.

@@ -1,35 +1,21 @@
-//! stub
-use serde::{Deserialize, Serialize};
-/// x
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Fingerprint(String);
-/// x
-pub struct SecretText(String);
-/// x
-pub struct FingerprintKey;
-/// x
-impl FingerprintKey {
-    /// x
-    pub fn of(&self, s: &SecretText) -> Fingerprint {
-        Fingerprint(s.0.clone())
-    }
-}
-/// x
-impl SecretText {
-    /// x
-    pub fn duplicate(&self) -> SecretText {
-        SecretText(self.0.clone())
-    }
-    /// x
-    pub fn same_as(&self, o: &SecretText) -> bool {
-        self.0 == o.0
-    }
-}
-/// x
-pub fn sha256_hex(_b: &[u8]) -> String {
-    String::new()
-}
-/// x
-pub fn random_id(_n: usize) -> Result<String, String> {
-    Ok(String::new())
-}
+//! Secrets and what may be said about them.
+//!
+//! Level 0: imports nothing else of this crate. A secret exists only as [`SecretText`], which cannot be printed or
+//! serialised. What leaves the process is a [`Fingerprint`], and every byte on its way out passes the [`Scrubber`].
+
+mod digest;
+mod fingerprint;
+mod key;
+mod peel;
+mod random;
+mod renderings;
+mod scrubber;
+mod text;
+mod view;
+
+pub use digest::{hex, sha256_hex, sha256_hex_of};
+pub use fingerprint::{Fingerprint, FingerprintProblem};
+pub use key::{FingerprintKey, KeyProblem};
+pub use random::{NoRandomness, random_id};
+pub use scrubber::{Hit, REDACTED, Scrubber};
+pub use text::{SecretProblem, SecretText};

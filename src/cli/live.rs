@@ -1,0 +1,187 @@
+//! Shows a run while it happens: live in a terminal, one line per change in CI, one JSON record per line for programs.
+
+use super::out::{Out, Tone};
+use crate::engine::Observer;
+use crate::rotation::{Course, Done, Effect, Outcome, Point, Record, Run, Time, Verdict, Which};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
+
+/// The watcher of one run.
+pub struct Live<'a> {
+    out: &'a Out,
+    bar: Option<ProgressBar>,
+    step: bool,
+    last_gate: Option<(Point, Vec<(String, Verdict)>)>,
+}
+
+impl<'a> Live<'a> {
+    /// A watcher that asks before each effect when `step` is set.
+    pub fn new(out: &'a Out, step: bool) -> Self {
+        let bar = out.terminal.then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(ProgressStyle::with_template("  {spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { out, bar, step, last_gate: None }
+    }
+
+    fn line(&self, text: &str) {
+        if self.out.quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.out.say(text)),
+            None => self.out.say(text),
+        }
+    }
+
+    fn now(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn gate(&mut self, point: &Point, checks: &[crate::rotation::Judged]) {
+        let now: Vec<(String, Verdict)> = checks.iter().map(|c| (c.check.clone(), c.verdict)).collect();
+        if self.last_gate.as_ref().is_some_and(|(p, before)| p == point && *before == now) {
+            return;
+        }
+        self.last_gate = Some((point.clone(), now));
+        for check in checks {
+            let (sign, tone) = match check.verdict {
+                Verdict::Pass => ("✓", Tone::Good),
+                Verdict::Fail => ("✗", Tone::Bad),
+                Verdict::Inconclusive | Verdict::NoData => ("…", Tone::Dim),
+                Verdict::Error => ("!", Tone::Warn),
+                Verdict::Waived => ("w", Tone::Warn),
+                Verdict::Skipped => ("s", Tone::Warn),
+            };
+            self.line(&format!("     {} {:<16} {}", self.out.paint(tone, sign), check.check, self.out.paint(Tone::Dim, &clip(&check.why))));
+        }
+    }
+}
+
+impl Observer for Live<'_> {
+    fn saw(&mut self, record: &Record, run: &Run) {
+        if self.out.json {
+            self.out.value(&serde_json::json!({ "kind": "record", "v": 1, "run": run.id, "record": record }));
+            return;
+        }
+        match record {
+            Record::Moved { to } => {
+                self.last_gate = None;
+                self.line(&self.out.paint(Tone::Strong, &format!("  {to}")));
+            }
+            Record::Turned { why, .. } => self.line(&format!("  {} {}", self.out.paint(Tone::Warn, "rolling back:"), clip(why))),
+            Record::Reopened { why, .. } => self.line(&format!("  {} {}", self.out.paint(Tone::Warn, "re-opened:"), clip(why))),
+            Record::Began { effect, .. } => self.now(&words(effect, run)),
+            Record::Ended { outcome, .. } => {
+                let what = words_of_last(run, outcome);
+                match outcome {
+                    Outcome::Done(done) => self.line(&format!("   {} {what}{}", self.out.paint(Tone::Good, "●"), detail(done))),
+                    Outcome::NotDone { why } => self.line(&format!("   {} did not happen, {}", self.out.paint(Tone::Warn, "○"), clip(why))),
+                    Outcome::Refused { why } => self.line(&format!("   {} refused, {}", self.out.paint(Tone::Bad, "●"), clip(why))),
+                    Outcome::Unknown { why } => self.line(&format!("   {} answer lost, looking: {}", self.out.paint(Tone::Warn, "?"), clip(why))),
+                    Outcome::Conflict { why } => self.line(&format!("   {} conflict, {}", self.out.paint(Tone::Bad, "●"), clip(why))),
+                }
+            }
+            Record::Judged { point, checks, .. } => self.gate(point, checks),
+            Record::Looked { drift, .. } => {
+                for d in drift {
+                    self.line(&format!("   {} {}", self.out.paint(Tone::Warn, "≠"), d.words()));
+                }
+            }
+            Record::Asked { phase, role, .. } => self.line(&format!("   {} {role} must approve {phase}: keyroll approve {}", self.out.paint(Tone::Warn, "?"), run.id)),
+            Record::Answered { by, yes, .. } => {
+                let said = if *yes { "approved" } else { "rejected" };
+                self.line(&format!("   {} {said} by {by}", self.out.paint(if *yes { Tone::Good } else { Tone::Bad }, "●")));
+            }
+            Record::Emergency { why, breaks, .. } => {
+                self.line(&format!("  {} {}", self.out.paint(Tone::Bad, "emergency:"), clip(why)));
+                if !breaks.is_empty() {
+                    let names: Vec<&str> = breaks.iter().map(crate::rotation::App::as_str).collect();
+                    self.line(&format!("   ! will be refused if they are still on the old key: {}", names.join(", ")));
+                }
+            }
+            Record::Waived { check, by, why, .. } => self.line(&format!("   w {check} waived by {by}: {}", clip(why))),
+            Record::Noted { what } => self.line(&format!("   {} {}", self.out.paint(Tone::Dim, "·"), clip(what))),
+            Record::Amended { accepts, by, .. } => self.line(&format!("   w {by} accepts {} as they are", crate::support::text::plural(accepts.len(), "difference", "differences"))),
+            Record::Planned { .. }
+            | Record::Opened { .. }
+            | Record::Spawned { .. }
+            | Record::Calls { .. }
+            | Record::Excepted { .. }
+            | Record::Parked { .. }
+            | Record::Stuck { .. }
+            | Record::Unlocked { .. }
+            | Record::Checkpoint { .. }
+            | Record::Finished { .. } => {}
+        }
+    }
+
+    fn waits(&mut self, run: &Run, until: Time, why: &str) {
+        let way = if run.course == Course::Undo { "way back" } else { run.phase.name() };
+        self.now(&format!("{way}: {} (next look {})", clip(why), until.rfc3339().get(11..19).unwrap_or_default()));
+    }
+
+    fn may(&mut self, run: &Run, effect: &Effect) -> bool {
+        if !self.step {
+            return true;
+        }
+        self.line(&format!("   next: {}", words(effect, run)));
+        let ask = || dialoguer::Confirm::new().with_prompt("   do it?").default(false).interact().unwrap_or(false);
+        match &self.bar {
+            Some(bar) => bar.suspend(ask),
+            None => ask(),
+        }
+    }
+}
+
+fn words_of_last(run: &Run, outcome: &Outcome) -> String {
+    let _ = outcome;
+    run.last_effect.as_ref().map_or_else(String::new, |e| words(e, run))
+}
+
+/// An effect in words.
+pub fn words(effect: &Effect, run: &Run) -> String {
+    let slot = |n: &crate::rotation::SlotNo| run.plan.slots.get(usize::from(n.0)).map_or_else(|| format!("slot {}", n.0 + 1), |s| s.name.clone());
+    let key = |w: &Which| w.name();
+    match effect {
+        Effect::Mint { .. } => "mint the new key".into(),
+        Effect::Stage { slot: n, .. } => format!("stage it in {}", slot(n)),
+        Effect::Promote { slot: n, .. } => format!("promote in {}", slot(n)),
+        Effect::Repoint { model, to } => format!("repoint {model} to the {} provider key", key(to)),
+        Effect::Reload { app, .. } => format!("reload {app}"),
+        Effect::Disable { key: w, id, .. } => format!("disable the {} key {id}", key(w)),
+        Effect::Enable { key: w, id } => format!("enable the {} key {id}", key(w)),
+        Effect::Delete { key: w, id } => format!("delete the {} key {id}", key(w)),
+        Effect::Discard { id, .. } => format!("delete key {id}, whose value was lost"),
+        Effect::Demote { slot: n, .. } => format!("put the old value back in {}", slot(n)),
+        Effect::Fence { slot: n, .. } => format!("fence {}", slot(n)),
+        Effect::DropPending { slot: n } => format!("drop the pending value in {}", slot(n)),
+        Effect::Retire { slot: n } => format!("unlink the previous value in {}", slot(n)),
+        Effect::MarkLive { id } => format!("mark {id} as live"),
+        Effect::Scan => "scan the evidence for every secret".into(),
+        Effect::Seal => "seal the evidence".into(),
+    }
+}
+
+fn detail(done: &Done) -> String {
+    match done {
+        Done::Minted { id, .. } => format!(": {id}"),
+        Done::Written { digest, .. } => format!(": sha256 {}", digest.get(..16).unwrap_or_default()),
+        Done::Plain | Done::Staged { .. } | Done::Moved { .. } | Done::Already => String::new(),
+    }
+}
+
+fn clip(text: &str) -> String {
+    crate::support::text::clean_to(text, 160)
+}

@@ -1,0 +1,247 @@
+//! Gateways, slots and references: do the addresses and names fit together?
+
+use super::Checks;
+use crate::policy::{
+    code::Code,
+    model::{
+        Policy,
+        gateway::{Gateway, KeySelector, ProviderKey, Sandbox},
+        reference::{AwsPlace, Ref, VaultPlace},
+        slot::{FileFormat, Slot},
+    },
+    scalar::Url,
+};
+
+pub(super) fn check(checks: &mut Checks<'_>) {
+    let policy = checks.policy;
+    if let Some(gateway) = &policy.gateway {
+        let path = format!("gateway.{}", gateway.kind());
+        keys(checks, gateway, &path);
+        if let Gateway::Sandbox(sandbox) = gateway {
+            self::sandbox(checks, sandbox, &path);
+        }
+        if !gateway.in_this_build() {
+            checks.say(
+                Code::NotInThisBuild,
+                &path,
+                format!("this build cannot drive a `{}` gateway yet; its settings are kept unchecked", gateway.kind()),
+                "`plan` will refuse this policy; `keyroll gateways` lists what can be driven",
+            );
+        }
+    }
+    slots(checks, &policy.slots);
+    admin_elsewhere(checks, policy);
+    insecure(checks, policy);
+}
+
+fn keys(checks: &mut Checks<'_>, gateway: &Gateway, path: &str) {
+    if let Some(key) = gateway.key() {
+        selector(checks, key, &format!("{path}.key"));
+    }
+    if let Some(key) = gateway.provider_key() {
+        provider_key(checks, key, &format!("{path}.provider_key"));
+    }
+    if gateway.key().is_some() && gateway.provider_key().is_some() {
+        checks.say_with(
+            Code::KeyAndProviderKey,
+            &format!("{path}.provider_key"),
+            (&format!("{path}.key"), "the router key is named here"),
+            "both a router key and a provider key are named",
+            "keep one: a router key and a provider key are two rotations, so two policies",
+        );
+    }
+}
+
+fn selector(checks: &mut Checks<'_>, key: &KeySelector, path: &str) {
+    let names = [&key.alias, &key.id, &key.name].into_iter().flatten().count();
+    if names > 1 {
+        checks.say(
+            Code::KeySelector,
+            path,
+            "the key is named in more than one way",
+            "keep one of `alias`, `id` and `name`; if they ever disagree the wrong key would be rotated",
+        );
+    } else if names == 0 && key.secret.is_none() {
+        checks.say(
+            Code::KeySelector,
+            path,
+            "`key` names no key",
+            "write one of `alias`, `id` and `name`, or leave `key` out: then the key is found by the value in the slot",
+        );
+    }
+}
+
+fn provider_key(checks: &mut Checks<'_>, key: &ProviderKey, path: &str) {
+    if key.name.is_some() == key.id.is_some() {
+        checks.say(Code::KeySelector, path, "the provider key must be named in exactly one way", "write either `name` or `id`");
+    }
+}
+
+fn sandbox(checks: &mut Checks<'_>, sandbox: &Sandbox, path: &str) {
+    let embedded = sandbox.embedded == Some(true);
+    let addresses = [
+        ("admin", sandbox.admin.is_some()),
+        ("data", !sandbox.data.is_empty()),
+        ("control", sandbox.control.is_some()),
+        ("admin_key", sandbox.admin_key.is_some()),
+    ];
+    if embedded {
+        if let Some((name, _)) = addresses.iter().find(|(_, written)| *written) {
+            checks.say_with(
+                Code::AddressContradiction,
+                &format!("{path}.{name}"),
+                (&format!("{path}.embedded"), "embedded is chosen here"),
+                "an embedded gateway chooses its addresses and its admin key itself",
+                format!("remove `{name}`, or remove `embedded: true` to use a gateway that runs already"),
+            );
+        }
+    } else if sandbox.admin.is_none() || sandbox.data.is_empty() || sandbox.admin_key.is_none() {
+        checks.say(
+            Code::AddressContradiction,
+            path,
+            "a gateway that runs already needs `admin`, `data` and `admin_key`",
+            "write `embedded: true`, or copy the addresses that `keyroll sandbox serve` prints",
+        );
+    }
+}
+
+fn slots(checks: &mut Checks<'_>, slots: &[Slot]) {
+    let mut seen: Vec<(String, usize)> = Vec::new();
+    for (index, slot) in slots.iter().enumerate() {
+        let path = format!("slots[{index}]");
+        if let Slot::File(file) = slot {
+            let format = file.format();
+            if format == FileFormat::Dotenv && file.name.is_none() {
+                checks.say(
+                    Code::SlotFormat,
+                    &format!("{path}.file.format"),
+                    "a `.env` file needs the name of the variable",
+                    "add `name:` with the variable that holds the key",
+                );
+            } else if format == FileFormat::Plain && file.name.is_some() {
+                checks.say(
+                    Code::SlotFormat,
+                    &format!("{path}.file.name"),
+                    "a plain file is the value itself and has no variables",
+                    "remove `name`, or write `format: dotenv`",
+                );
+            }
+        }
+        let Some(place) = place_of(slot) else {
+            continue;
+        };
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == place) {
+            checks.say_with(
+                Code::DuplicateSlot,
+                &path,
+                (&format!("slots[{first}]"), "listed first here"),
+                "this slot is listed twice",
+                "remove one of the two",
+            );
+        } else {
+            seen.push((place, index));
+        }
+    }
+}
+
+/// A text that is equal for two slots exactly when they are the same place.
+fn place_of(slot: &Slot) -> Option<String> {
+    match slot {
+        Slot::File(file) => Some(format!("file {} {}", tidy(&file.path), file.name.as_ref().map_or("", |name| name.as_str()))),
+        Slot::Vault(place) => Some(vault(place)),
+        Slot::Aws(place) => Some(aws(place)),
+        Slot::Kubernetes(slot) => {
+            Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
+        }
+        Slot::Command(slot) => Some(format!("command {:?}", slot.promote)),
+        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+    }
+}
+
+fn vault(place: &VaultPlace) -> String {
+    let address = place.address.as_ref().map_or("", Url::as_str).trim_end_matches('/');
+    let namespace = place.namespace.as_deref().unwrap_or_default();
+    format!("vault {address} {namespace} {}/{} {}", place.mount.trim_matches('/'), place.path.trim_matches('/'), place.field)
+}
+
+fn aws(place: &AwsPlace) -> String {
+    format!("aws {} {} {}", place.region.as_deref().unwrap_or_default(), place.secret, place.field.as_deref().unwrap_or_default())
+}
+
+fn tidy(path: &str) -> &str {
+    let mut path = path;
+    while let Some(rest) = path.strip_prefix("./") {
+        path = rest;
+    }
+    path
+}
+
+/// The admin credential may not come from the place that is being rotated.
+fn admin_elsewhere(checks: &mut Checks<'_>, policy: &Policy) {
+    let Some(gateway) = &policy.gateway else {
+        return;
+    };
+    let Some(admin) = gateway.admin() else { return };
+    let field = if matches!(gateway, Gateway::Sandbox(_)) { "admin_key" } else { "admin" };
+    let path = format!("gateway.{}.{field}", gateway.kind());
+    let help = "use an admin credential of its own: otherwise revoking the old key would lock us out half-way";
+    if gateway.key().and_then(|key| key.secret.as_ref()).is_some_and(|secret| secret == admin) {
+        checks.say(Code::AdminIsRotated, &path, "the admin credential is the key that is being rotated", help);
+        return;
+    }
+    let same = |slot: &Slot| match (slot, admin) {
+        (Slot::File(file), Ref::File(path)) => tidy(&file.path) == tidy(path),
+        (Slot::Vault(slot), Ref::Vault(place)) => vault(slot) == vault(place),
+        (Slot::Aws(slot), Ref::Aws(place)) => aws(slot) == aws(place),
+        _ => false,
+    };
+    if let Some(index) = policy.slots.iter().position(same) {
+        let slot = format!("slots[{index}]");
+        checks.say_with(
+            Code::AdminIsRotated,
+            &path,
+            (&slot, "this slot is rotated"),
+            "the admin credential is read from a slot that is being rotated",
+            help,
+        );
+    }
+}
+
+/// Addresses that receive a credential without encryption.
+fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
+    let mut urls: Vec<(String, &Url)> = Vec::new();
+    match &policy.gateway {
+        Some(Gateway::LiteLlm(gateway)) => {
+            urls.push(("gateway.litellm.url".to_owned(), &gateway.url));
+            urls.extend(gateway.replicas.iter().enumerate().map(|(index, url)| (format!("gateway.litellm.replicas[{index}]"), url)));
+        }
+        Some(Gateway::Sandbox(_)) | None => {}
+        Some(other) => {
+            if let Gateway::Aisix(gateway)
+            | Gateway::LlmGateway(gateway)
+            | Gateway::OpenRouter(gateway)
+            | Gateway::ARouter(gateway)
+            | Gateway::NewApi(gateway)
+            | Gateway::Http(gateway)
+            | Gateway::Manual(gateway) = other
+            {
+                urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));
+            }
+        }
+    }
+    for (index, slot) in policy.slots.iter().enumerate() {
+        if let Slot::Vault(place) = slot {
+            urls.extend(place.address.as_ref().map(|url| (format!("slots[{index}].vault.address"), url)));
+        }
+    }
+    for (path, url) in urls {
+        if url.is_insecure() {
+            checks.say(
+                Code::InsecureUrl,
+                &path,
+                "keys would travel unencrypted to this address",
+                "use https, unless every machine in between is yours",
+            );
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! References to secrets: where a secret is kept, never the secret.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::scalar::{Url, VariableName};
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[schemars(extend("x-secret" = true))]
+pub enum Ref {
+    /// In an environment variable of keyroll's own process.
+    Env(VariableName),
+    /// In a file, without the line break at its end.
+    File(#[schemars(length(min = 1))] String),
+    /// On the standard output of a program, named with its arguments.
+    Command(#[schemars(length(min = 1))] Vec<String>),
+    /// In Vault or OpenBao.
+    Vault(VaultPlace),
+    /// In AWS Secrets Manager.
+    Aws(AwsPlace),
+    /// With a person, who is asked with this text; not for runs that may park.
+    Prompt(#[schemars(length(min = 1))] String),
+}
+
+impl Ref {
+    /// The reference for people: what kind, and the name of the place; nothing about the value.
+    pub fn describe(&self) -> String {
+        match self {
+            Ref::Env(name) => format!("environment variable {name}"),
+            Ref::File(path) => format!("file {path}"),
+            Ref::Command(argv) => format!("command {}", argv.first().map_or("", String::as_str)),
+            Ref::Vault(place) => {
+                format!("vault {}/{} field {}", place.mount, place.path, place.field)
+            }
+            Ref::Aws(place) => format!("aws secret {}", place.secret),
+            Ref::Prompt(_) => "a prompt".to_owned(),
+        }
+    }
+}
+
+/// A field of a document in Vault's or OpenBao's KV version 2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VaultPlace {
+    /// Address of the server; VAULT_ADDR when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Url>,
+    /// Namespace; VAULT_NAMESPACE when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Mount of the KV engine.
+    pub mount: String,
+    /// Path of the document below the mount.
+    pub path: String,
+    /// Field of the document.
+    pub field: String,
+    /// How to log in; VAULT_TOKEN when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<VaultAuth>,
+}
+
+/// How to log in to Vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum VaultAuth {
+    /// With a token.
+    Token(Box<Ref>),
+}
+
+/// A secret in AWS Secrets Manager, or one field of its JSON document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsPlace {
+    /// Name or ARN of the secret.
+    pub secret: String,
+    /// Region; the usual AWS chain when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Field of a JSON document; the whole secret when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Another endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Url>,
+}

@@ -1,0 +1,105 @@
+//! The schema of a policy: derived from the types, tidied once, used by editors and by the walk over a file.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use super::model::Policy;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(build);
+
+/// JSON Schema (2020-12) of a policy file, for editors.
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+/// The same schema, borrowed.
+pub(crate) fn shared() -> &'static Value {
+    &SCHEMA
+}
+
+fn build() -> Value {
+    let mut schema = schemars::schema_for!(Policy).to_value();
+    tidy(&mut schema);
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), json!("keyroll rotation policy"));
+    }
+    schema
+}
+
+/// Makes what schemars derives into what we mean: an optional field may be left out, but not written without a value.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            drop_null(object);
+            object.remove("default");
+            for child in object.values_mut() {
+                tidy(child);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn drop_null(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Value::Array(options)) = object.get_mut("anyOf") else {
+        return;
+    };
+    options.retain(|option| option.get("type").is_none_or(|name| name != "null"));
+    if let [only] = options.as_slice() {
+        let only = only.clone();
+        object.remove("anyOf");
+        if let Value::Object(only) = only {
+            for (name, value) in only {
+                // The field's own description is nearer to the reader than the type's.
+                object.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
+    use super::*;
+
+    fn each(value: &Value, visit: &mut impl FnMut(&Map<String, Value>)) {
+        match value {
+            Value::Object(object) => {
+                visit(object);
+                object.values().for_each(|child| each(child, visit));
+            }
+            Value::Array(items) => items.iter().for_each(|child| each(child, visit)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn nothing_may_be_null_and_every_reference_resolves() {
+        let schema = schema();
+        each(&schema, &mut |object| {
+            assert_ne!(object.get("type"), Some(&json!("null")), "{object:?}");
+            assert!(object.get("type").is_none_or(|name| !name.is_array()), "{object:?}");
+            if let Some(Value::String(reference)) = object.get("$ref") {
+                assert!(schema.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            }
+        });
+    }
+
+    #[test]
+    fn fields_are_described_and_closed() {
+        let schema = schema();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property.get("description").is_some(), "{name}");
+        }
+    }
+}
