@@ -200,7 +200,9 @@ impl World {
                 self.judge.broken(now, 5, "the old key was disabled although the new one may do more");
             }
             self.judge_quiet(raced);
+            self.judge_references(raced);
             self.disabled_at = Some(now);
+            self.after_disable();
         } else if self.gateway.keys[key].made_by == Hand::Tool {
             self.judge_holders(key, raced, "the new key was disabled while a listed consumer held it");
         } else {
@@ -213,6 +215,7 @@ impl World {
         if key == self.old {
             self.judge_holders(key, raced, "the old key was deleted while a listed consumer held it");
             self.judge_soak();
+            self.judge_references(raced);
         } else if self.gateway.keys[key].made_by == Hand::Tool {
             self.judge_holders(key, raced, "a new key was deleted while a listed consumer held it");
             let value = self.gateway.keys[key].value;
@@ -221,6 +224,25 @@ impl World {
             }
         } else {
             self.judge.broken(now, 1, "a key that is not of this run was deleted");
+        }
+    }
+
+    /// What the scenario does once the old key is disabled.
+    fn after_disable(&mut self) {
+        let now = self.now;
+        for pod in self.pods.iter_mut().filter(|p| !p.listed && p.next_call == i64::MAX) {
+            pod.next_call = now + 500;
+        }
+        if self.asks_back {
+            self.asks_back = false;
+            self.turn_at = Some(now + 700);
+        }
+    }
+
+    /// No model may reference a provider key that is about to be refused.
+    fn judge_references(&mut self, raced: bool) {
+        if !raced && self.gateway.models.iter().any(|m| m.key() == self.old) {
+            self.judge.broken(self.now, 1, "the old key was switched off while a model referenced it");
         }
     }
 

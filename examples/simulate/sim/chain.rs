@@ -69,7 +69,7 @@ impl Journal for Pen {
                 world.judge.broken(world.now, promise, what);
             }
             if matches!(record, Record::Turned { .. }) {
-                world.turn_asked = false;
+                world.turn_at = None;
             }
             if world.death.strikes(effect, after) {
                 world.tell(|| format!("DIES {} {}", after.name(), effect.map_or("-", |e| e.name())));

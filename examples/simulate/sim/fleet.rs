@@ -66,7 +66,8 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn add(&mut self, mut row: Row) {
         if row.refused && !self.refused_too {
-            return;
+            // The oracle knows of it; the source never shows it.
+            row.visible = i64::MAX;
         }
         if let Some((shard, from, to)) = self.silent
             && shard == row.shard

@@ -355,6 +355,7 @@ impl UsageSource for Hands {
             _ => None,
         };
         let mut table = UsageTable { from: query.from, to: query.to, lag: span(LAG), reaches: Some(Time(0)), ..UsageTable::default() };
+        let owner = if world.wrong_owner { "others" } else { "team" };
         let mut newest: [Option<i64>; SHARDS.len()] = [None; SHARDS.len()];
         let start = world.log.rows.partition_point(|r| r.at < query.from.0);
         for row in world.log.rows.iter().skip(start).filter(|r| r.visible <= world.now && r.at <= query.to.0) {
@@ -364,7 +365,7 @@ impl UsageSource for Hands {
             if let Some(id) = &row.own
                 && query.own.contains_key(id)
             {
-                table.own.insert(id.clone(), OwnRow { key, owner: "team".into(), refused: row.refused, at: Time(row.at) });
+                table.own.insert(id.clone(), OwnRow { key, owner: owner.into(), refused: row.refused, at: Time(row.at) });
                 continue;
             }
             let Some(key) = key else { continue };
@@ -460,7 +461,7 @@ impl Lock for Hands {
 
     fn asked_to_turn(&self) -> Option<(String, String)> {
         let world = self.world.borrow();
-        world.turn_asked.then(|| ("ops".to_owned(), "asked".to_owned()))
+        world.turn_at.is_some_and(|at| world.now >= at).then(|| ("ops".to_owned(), "asked".to_owned()))
     }
 
     fn release(&self) {
@@ -488,16 +489,14 @@ impl Hands {
         }
         let mut wanted = vec![world.gateway.keys[world.old].value];
         wanted.extend(run.new.as_ref().and_then(|n| world.gateway.find(&n.id)).map(|k| world.gateway.keys[k].value));
-        let all = wanted.iter().all(|w| needles.iter().any(|(_, n)| world.values.number(n.expose()) == *w));
-        #[cfg(feature = "bugs")]
-        let all = {
-            if !all && keyroll::bugs::on(keyroll::bugs::Bug::MissingNeedleZero) {
-                world.judge.broken(world.now, 4, "the bundle was sealed although a value could not be looked for");
-            }
-            all || keyroll::bugs::on(keyroll::bugs::Bug::MissingNeedleZero)
-        };
-        if !all && !world.scanned {
+        // The engine says by label which needles it has; the oracle looks whether that is true.
+        let labels = needles.iter().any(|(l, _)| *l == "old") && (wanted.len() < 2 || needles.iter().any(|(l, _)| *l == "new"));
+        if !labels && !world.scanned {
             return Err(SealError::MissingNeedle { needle: "a value".into() });
+        }
+        let all = wanted.iter().all(|w| needles.iter().any(|(_, n)| world.values.number(n.expose()) == *w));
+        if !all && !world.scanned {
+            world.judge.broken(world.now, 4, "the payload was scanned without a value that it must not hold");
         }
         if seal {
             world.sealed = true;

@@ -17,6 +17,8 @@ pub(crate) struct Trail {
     pub(crate) delete_begun: bool,
     /// The new key was made current somewhere, or a model was pointed at it.
     pub(crate) flipped: bool,
+    /// When, for the first time.
+    pub(crate) flipped_at: Option<i64>,
     /// Somebody accepted a difference in permissions.
     pub(crate) scope_accepted: bool,
     /// Somebody accepted a difference at all.
@@ -42,7 +44,7 @@ impl Trail {
         match record {
             Record::Began { effect, .. } => {
                 self.open = Some(effect.kind());
-                self.began(effect)
+                self.began(effect, now)
             }
             Record::Ended { outcome, .. } => {
                 match outcome {
@@ -127,13 +129,14 @@ impl Trail {
         }
     }
 
-    fn began(&mut self, effect: &Effect) -> Option<(u8, &'static str)> {
+    fn began(&mut self, effect: &Effect, now: i64) -> Option<(u8, &'static str)> {
         let passed = self.passed.clone();
         let lacks = |place: Place, what: &'static str| passed.iter().all(|(p, _)| *p != place).then_some((2, what));
         match effect {
             Effect::Mint { .. } => lacks(Place::Bound, "a key was made although nothing had shown that the slots hold the old one"),
             Effect::Promote { .. } | Effect::Repoint { to: Which::New, .. } => {
                 self.flipped = true;
+                self.flipped_at = self.flipped_at.or(Some(now));
                 self.passed(Place::Canary).is_none().then_some((2, "the new key was made current without a canary"))
             }
             Effect::Demote { .. } | Effect::Repoint { to: Which::Old, .. } => {

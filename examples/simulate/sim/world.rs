@@ -125,8 +125,10 @@ pub(crate) struct World {
     pub(crate) journal: super::chain::Paper,
     /// The run's claim is held.
     pub(crate) claimed: bool,
-    /// A person asked to turn back.
-    pub(crate) turn_asked: bool,
+    /// A person asks to turn back from then on.
+    pub(crate) turn_at: Option<i64>,
+    /// A person will ask that shortly after the old key was disabled.
+    pub(crate) asks_back: bool,
     /// An approver answers yes from then on; none: nobody answers.
     pub(crate) approver: Option<i64>,
     /// The admin credential is suddenly a key of this run.
@@ -137,6 +139,10 @@ pub(crate) struct World {
     pub(crate) sealed: bool,
     /// Old was last disabled by the run at this instant.
     pub(crate) disabled_at: Option<i64>,
+    /// The gateway refuses this caller on the new key, some time after the flip.
+    pub(crate) flaky: Option<u16>,
+    /// The source attributes our calls to somebody else.
+    pub(crate) wrong_owner: bool,
     /// Story of a replay.
     pub(crate) story: Option<Vec<String>>,
 }
@@ -163,6 +169,11 @@ impl World {
             }
         }
         self.now = self.now.max(to);
+    }
+
+    /// What the listing does wrong now, if anything.
+    pub(crate) fn lying(&self) -> Option<Listing> {
+        self.listing.filter(|(_, until)| self.now < *until).map(|(kind, _)| kind)
     }
 
     /// A little time passes, as it does around every call; people may act.
@@ -193,9 +204,13 @@ impl World {
             None => self.gateway.by_value(pod.holds),
         };
         let (label, listed) = (pod.label, pod.listed);
-        let accepted = self.gateway.call(replica, key, now, false);
+        let mut accepted = self.gateway.call(replica, key, now, false);
+        let on_new = key.is_some_and(|k| self.gateway.keys[k].made_by == Hand::Tool);
+        let flaky = accepted && on_new && self.flaky == Some(label) && self.trail.flipped_at.is_some_and(|at| now > at + 1_500);
+        accepted &= !flaky;
         self.log.add(Row { at: now, visible: now + self.rng.span(0, LAG), key, label, own: None, refused: !accepted, shard: replica });
-        if accepted {
+        // What the gateway does to this caller is the scenario, not the run.
+        if accepted || flaky {
             return;
         }
         if listed {
