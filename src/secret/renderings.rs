@@ -103,6 +103,7 @@ fn json(text: &str, add: &mut impl FnMut(&'static str, Vec<u8>)) {
         out.into_bytes()
     };
     add("json", escaped(|c| c.is_ascii()));
+    add("json", escaped(|c| !matches!(c, '<' | '>' | '&')));
     add(
         "json",
         escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&')),
