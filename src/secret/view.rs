@@ -21,18 +21,8 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// The file itself.
-<<<<<<< HEAD
-    pub fn top(bytes: &'a [u8]) -> Self {
-        Self { bytes: Cow::Borrowed(bytes), layers: String::new(), depth: 0, anchors: Vec::new() }
-=======
     pub(crate) fn top(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: Cow::Borrowed(bytes),
-            layers: String::new(),
-            depth: 0,
-            anchors: Vec::new(),
-        }
->>>>>>> support
+        Self { bytes: Cow::Borrowed(bytes), layers: String::new(), depth: 0, anchors: Vec::new() }
     }
 
     /// About where in the file the byte at `position` came from.
@@ -54,17 +44,8 @@ pub(super) struct Builder<'p> {
 
 impl<'p> Builder<'p> {
     /// Begins an empty layer under `parent`.
-<<<<<<< HEAD
-    pub fn under(parent: &'p View<'p>) -> Self {
-        Self { parent, bytes: Vec::new(), anchors: Vec::new() }
-=======
     pub(crate) fn under(parent: &'p View<'p>) -> Self {
-        Self {
-            parent,
-            bytes: Vec::new(),
-            anchors: Vec::new(),
-        }
->>>>>>> support
+        Self { parent, bytes: Vec::new(), anchors: Vec::new() }
     }
 
     /// Adds one byte that came from `source` in the parent.
