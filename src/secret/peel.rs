@@ -24,9 +24,9 @@ const WORK_PER_BYTE: usize = 200;
 
 /// Where a needle was found, or with no needle: what could not be searched to its end.
 pub(super) struct Found {
-    pub needle: Option<usize>,
-    pub layers: String,
-    pub offset: usize,
+    pub(crate) needle: Option<usize>,
+    pub(crate) layers: String,
+    pub(crate) offset: usize,
 }
 
 /// Finds needle and position in one layer.

@@ -74,6 +74,7 @@ fn json(text: &str, add: &mut impl FnMut(&'static str, Vec<u8>)) {
         out.into_bytes()
     };
     add("json", escaped(|c| c.is_ascii()));
+    add("json", escaped(|c| !matches!(c, '<' | '>' | '&')));
     add("json", escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&')));
     add("json", escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&' | '\'' | '+' | '=')));
     add("json", each_char(text, |out, c| c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))));

@@ -10,23 +10,23 @@ const GAP: u8 = 0xff;
 /// Content after some layers were taken off.
 pub(super) struct View<'a> {
     /// The bytes of this layer.
-    pub bytes: Cow<'a, [u8]>,
+    pub(crate) bytes: Cow<'a, [u8]>,
     /// The layers taken off, the outer first: `base64 > gzip`; empty for the file itself.
-    pub layers: String,
+    pub(crate) layers: String,
     /// How many layers count towards the limit.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// Pairs of (position here, position in the file), in order.
     anchors: Vec<(usize, usize)>,
 }
 
 impl<'a> View<'a> {
     /// The file itself.
-    pub fn top(bytes: &'a [u8]) -> Self {
+    pub(crate) fn top(bytes: &'a [u8]) -> Self {
         Self { bytes: Cow::Borrowed(bytes), layers: String::new(), depth: 0, anchors: Vec::new() }
     }
 
     /// About where in the file the byte at `position` came from.
-    pub fn in_file(&self, position: usize) -> usize {
+    pub(crate) fn in_file(&self, position: usize) -> usize {
         let after = self.anchors.partition_point(|(here, _)| *here <= position);
         match after.checked_sub(1).and_then(|index| self.anchors.get(index)) {
             Some((here, file)) => file + (position - here),
@@ -44,18 +44,18 @@ pub(super) struct Builder<'p> {
 
 impl<'p> Builder<'p> {
     /// Begins an empty layer under `parent`.
-    pub fn under(parent: &'p View<'p>) -> Self {
+    pub(crate) fn under(parent: &'p View<'p>) -> Self {
         Self { parent, bytes: Vec::new(), anchors: Vec::new() }
     }
 
     /// Adds one byte that came from `source` in the parent.
-    pub fn push(&mut self, byte: u8, source: usize) {
+    pub(crate) fn push(&mut self, byte: u8, source: usize) {
         self.anchor(source);
         self.bytes.push(byte);
     }
 
     /// Adds bytes that came from `source` in the parent.
-    pub fn extend(&mut self, bytes: &[u8], source: usize) {
+    pub(crate) fn extend(&mut self, bytes: &[u8], source: usize) {
         for (index, chunk) in bytes.chunks(ANCHOR_EVERY).enumerate() {
             self.anchor(source + index * ANCHOR_EVERY);
             self.bytes.extend_from_slice(chunk);
@@ -63,7 +63,7 @@ impl<'p> Builder<'p> {
     }
 
     /// Ends a run, so that what follows is not read together with it.
-    pub fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         if self.bytes.last().is_some_and(|last| *last != GAP) {
             self.bytes.push(GAP);
             // The next byte comes from elsewhere and gets an anchor of its own.
@@ -72,7 +72,7 @@ impl<'p> Builder<'p> {
     }
 
     /// The finished layer, or none if nothing was decoded. `cost` is what it adds to the depth.
-    pub fn done(mut self, name: &str, cost: usize) -> Option<View<'static>> {
+    pub(crate) fn done(mut self, name: &str, cost: usize) -> Option<View<'static>> {
         let decoded = self.bytes.iter().any(|byte| *byte != GAP);
         if !decoded {
             return None;

@@ -1,1 +1,12 @@
-//! Small helpers that any part may use.
+//! Small helpers that any part may use: text for people, durations, files that are never half written, child
+//! processes, clocks, HTTP clients.
+//!
+//! Level 0, after `secret`, which is the only module of this crate that it imports.
+
+pub mod atomic;
+pub mod child;
+pub mod clock;
+pub mod duration;
+pub mod http;
+pub mod process;
+pub mod text;

@@ -11,9 +11,9 @@ const LARGEST: usize = 8 << 20;
 
 /// What was unpacked.
 pub(super) struct Unpacked {
-    pub view: Option<View<'static>>,
+    pub(crate) view: Option<View<'static>>,
     /// Where something begins that was not unpacked to its end.
-    pub cut_at: Option<usize>,
+    pub(crate) cut_at: Option<usize>,
 }
 
 /// Unpacks everything in a layer, up to `limit` bytes in all.
