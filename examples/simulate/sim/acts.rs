@@ -140,7 +140,9 @@ impl World {
             }
             Act::Reload(app) => {
                 let now = self.now;
+                // The command starts at once; what it does comes a little later, whether or not its parent lives.
                 let delay = self.rng.span(5, 150);
+                self.child_until = now + delay + self.rng.span(0, 400);
                 for pod in self.pods.iter_mut().filter(|p| super::fleet::LABELS[usize::from(p.label)] == app.as_str()) {
                     if pod.deaf > 0 {
                         pod.deaf -= 1;

@@ -2,6 +2,7 @@
 
 use super::drive;
 use super::death::around;
+use super::scenarios::Prepared;
 use super::world::World;
 use keyroll::journal::Chain;
 use keyroll::ports::{AppendError, Journal};
@@ -32,13 +33,14 @@ impl Paper {
 }
 
 /// One session's hold on it.
-pub(crate) struct Pen {
+pub(crate) struct Pen<'p> {
+    pub(crate) prepared: &'p Prepared,
     pub(crate) world: Rc<RefCell<World>>,
     pub(crate) me: u32,
     pub(crate) chain: Chain,
 }
 
-impl Journal for Pen {
+impl Journal for Pen<'_> {
     fn append(&mut self, record: &Record) -> Result<u64, AppendError> {
         let gone = || AppendError::Storage { why: "the process is dead".into() };
         let pause = {
@@ -81,7 +83,7 @@ impl Journal for Pen {
             pause
         };
         if pause {
-            drive::rival(&self.world);
+            drive::rival(&self.world, self.prepared);
         }
         Ok(self.chain.seq())
     }

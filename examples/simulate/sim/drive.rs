@@ -204,7 +204,7 @@ fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u
         Ok(run) => run,
         Err(why) => return Some(Stop::Damaged { why }),
     };
-    let mut ports = SimPorts::new(world, me, &prepared.key);
+    let mut ports = SimPorts::new(prepared, world, me);
     let holder = Holder { host: "sim".into(), pid: me, user: "ops".into() };
     let options = Options { patience: Span(patience), until: None };
     let mut nobody = Unwatched;
@@ -227,7 +227,7 @@ fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u
     if world.borrow().death.dead { None } else { stop }
 }
 
-async fn amend(engine: &mut Engine<'_, SimPorts, Unwatched>, world: &Rc<RefCell<World>>) -> Result<(), Stop> {
+async fn amend(engine: &mut Engine<'_, SimPorts<'_>, Unwatched>, world: &Rc<RefCell<World>>) -> Result<(), Stop> {
     let waiting = engine.run().reopened_by_unknown;
     if waiting {
         let until = Time(world.borrow().now + 86_400_000);

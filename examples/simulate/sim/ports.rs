@@ -5,6 +5,7 @@ use super::chain::Pen;
 use super::death::Crash;
 use super::fleet::{ENDPOINTS, LABELS, LAG, SHARDS};
 use super::gateway::State;
+use super::scenarios::Prepared;
 use super::world::{CALL, Late, Listing, World};
 use keyroll::ports::{
     Answer, Approver, CallAnswer, Clock, Consumers, Gateway, Lock, MintRequest, Minted, Notice, Notifier, Place, PortError, Ports, Prober,
@@ -17,7 +18,6 @@ use keyroll::rotation::{
 use keyroll::secret::{Fingerprint, FingerprintKey, SecretText};
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// One session's hands.
 #[derive(Clone)]
@@ -33,22 +33,21 @@ pub(crate) struct Store {
 }
 
 /// All ports of one session.
-pub(crate) struct SimPorts {
+pub(crate) struct SimPorts<'p> {
     pub(crate) hands: Hands,
     pub(crate) stores: Vec<Store>,
-    pub(crate) pen: Pen,
-    pub(crate) key: Arc<FingerprintKey>,
+    pub(crate) pen: Pen<'p>,
 }
 
-impl SimPorts {
-    pub(crate) fn new(world: &Rc<RefCell<World>>, me: u32, key: &Arc<FingerprintKey>) -> Self {
+impl<'p> SimPorts<'p> {
+    pub(crate) fn new(prepared: &'p Prepared, world: &Rc<RefCell<World>>, me: u32) -> Self {
         let hands = Hands { world: Rc::clone(world), me };
         let (slots, chain) = {
             let w = world.borrow();
             (w.slots.len(), w.journal.end.clone())
         };
         let stores = (0..slots).map(|slot| Store { hands: hands.clone(), slot }).collect();
-        Self { stores, pen: Pen { world: Rc::clone(world), me, chain }, key: Arc::clone(key), hands }
+        Self { stores, pen: Pen { prepared, world: Rc::clone(world), me, chain }, hands }
     }
 }
 
@@ -399,19 +398,37 @@ fn span(ms: i64) -> Span {
 }
 
 impl Consumers for Hands {
-    async fn reload(&self, app: &App, _: &mut dyn FnMut(Child)) -> Result<()> {
-        self.send(Act::Reload(app.clone())).await.map(|_| ())
+    async fn begin_reload(&self, app: &App) -> Result<Option<Child>> {
+        self.send(Act::Reload(app.clone())).await?;
+        Ok(Some(Child { pid: 77, start: None }))
+    }
+
+    async fn finish_reload(&self, _: &App) -> Result<()> {
+        if self.dead() {
+            self.end().await;
+        }
+        let world = &mut *self.world.borrow_mut();
+        let to = world.child_until.max(world.now);
+        world.advance(to);
+        Ok(())
     }
 
     async fn acknowledged(&self, app: &App) -> Result<Option<Ack>> {
         let world = Hands::read(self).await?;
         // A label that several pods share is as far as its slowest pod.
         let pod = world.pods.iter().filter(|p| LABELS[usize::from(p.label)] == app.as_str()).min_by_key(|p| p.loaded_at);
-        Ok(pod.map(|p| Ack { app: app.clone(), loaded_at: Time(p.loaded_at), holds: Some(world.values.print(p.holds)) }))
+        Ok(pod.map(|p| Ack { app: app.clone(), loaded_at: Time(p.loaded_at), holds: Some(world.values.print(p.holds)), key: None }))
     }
 
-    async fn surviving(&self, _: &Child, _: bool) -> Result<bool> {
-        Ok(false)
+    async fn surviving(&self, _: &Child, end: bool) -> Result<bool> {
+        let mut world = Hands::read(self).await?;
+        if end && world.child_until > world.now {
+            world.child_until = world.now;
+            for pod in &mut world.pods {
+                pod.reload_at = None;
+            }
+        }
+        Ok(world.child_until > world.now)
     }
 }
 
@@ -520,7 +537,7 @@ impl Seal for Hands {
     }
 }
 
-impl Ports for SimPorts {
+impl<'p> Ports for SimPorts<'p> {
     type Gateway = Hands;
     type Prober = Hands;
     type Store = Store;
@@ -529,7 +546,7 @@ impl Ports for SimPorts {
     type Approver = Hands;
     type Notifier = Hands;
     type Clock = Hands;
-    type Journal = Pen;
+    type Journal = Pen<'p>;
     type Lock = Hands;
     type Seal = Hands;
 
@@ -557,7 +574,7 @@ impl Ports for SimPorts {
     fn clock(&self) -> &Hands {
         &self.hands
     }
-    fn journal(&mut self) -> &mut Pen {
+    fn journal(&mut self) -> &mut Pen<'p> {
         &mut self.pen
     }
     fn lock(&self) -> &Hands {
@@ -567,7 +584,7 @@ impl Ports for SimPorts {
         &self.hands
     }
     fn fingerprints(&self) -> &FingerprintKey {
-        &self.key
+        &self.pen.prepared.key
     }
     fn credentials(&self) -> Vec<(String, Fingerprint)> {
         let world = self.hands.world.borrow();

@@ -133,6 +133,7 @@ impl Prepared {
             youngest: 0,
             journal: self.paper.clone(),
             claimed: true,
+            child_until: 0,
             turn_at: None,
             asks_back: self.scenario == Scenario::AskedBack,
             approver: Some(0),
@@ -359,7 +360,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
             ticket: None,
             requester: Some("ops".into()),
         },
-        policy: FrozenPolicy { file: "p.yaml".into(), sha256: "00".into(), text: String::new() },
+        policy: FrozenPolicy { file: "p.yaml".into(), sha256: "00".into(), text: String::new(), effective: String::new() },
         gateway: GatewayPlan {
             driver: "fake".into(),
             identity: GatewayIdentity { base: "fake".into(), tenant: "one".into(), principal: "admin".into(), build: "1".into() },

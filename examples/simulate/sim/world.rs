@@ -125,6 +125,8 @@ pub(crate) struct World {
     pub(crate) journal: super::chain::Paper,
     /// The run's claim is held.
     pub(crate) claimed: bool,
+    /// A reload's child process runs until then.
+    pub(crate) child_until: i64,
     /// A person asks to turn back from then on.
     pub(crate) turn_at: Option<i64>,
     /// A person will ask that shortly after the old key was disabled.
