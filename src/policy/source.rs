@@ -17,7 +17,7 @@ use super::{
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// One file as it was on the disk at one moment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Source {
     /// The path as it was given.
     pub path: PathBuf,
@@ -25,6 +25,16 @@ pub struct Source {
     pub text: String,
     /// SHA-256 of the bytes on the disk, in hex.
     pub sha256: String,
+}
+
+impl std::fmt::Debug for Source {
+    // Without the text: it may hold a key that somebody pasted, and the checks have not seen it yet.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("path", &self.path)
+            .field("sha256", &self.sha256)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a file cannot be read as a policy.
@@ -72,12 +82,16 @@ impl ReadProblem {
                 Code::Unreadable,
                 path,
                 Span::default(),
-                format!("cannot read the file: {}", why.kind()),
+                format!("cannot read the file: {}", in_words(why)),
                 "check the path, and that you may read it",
             ),
-            ReadProblem::Folder { path } => {
-                (Code::Unreadable, path, Span::default(), "this is a folder, not a file".to_owned(), "name a YAML file in it")
-            }
+            ReadProblem::Folder { path } => (
+                Code::Unreadable,
+                path,
+                Span::default(),
+                "this is a folder, not a file".to_owned(),
+                "name a YAML file in it",
+            ),
             ReadProblem::TooLarge { path } => (
                 Code::TooLarge,
                 path,
@@ -88,7 +102,11 @@ impl ReadProblem {
             ReadProblem::NotUtf8 { path, offset, line } => (
                 Code::NotUtf8,
                 path,
-                Span { line: *line, column: 1, ..Span::default() },
+                Span {
+                    line: *line,
+                    column: 1,
+                    ..Span::default()
+                },
                 format!("the file is not UTF-8 text (byte {offset})"),
                 "save it again as UTF-8; some Windows programs write UTF-16 unless told otherwise",
             ),
@@ -103,7 +121,10 @@ impl Source {
     /// Reads a file. At most [`MAX_BYTES`] are taken into memory, whatever the file is.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, ReadProblem> {
         let path = path.into();
-        let unreadable = |why| ReadProblem::Unreadable { path: path.clone(), why };
+        let unreadable = |why| ReadProblem::Unreadable {
+            path: path.clone(),
+            why,
+        };
         let file = File::open(&path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
@@ -114,7 +135,9 @@ impl Source {
         }
         let mut bytes = Vec::new();
         // One byte more than allowed, so that a pipe or a growing file is noticed too.
-        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         Self::from_bytes(path, bytes)
     }
 
@@ -129,7 +152,11 @@ impl Source {
             let offset = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..offset).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            ReadProblem::NotUtf8 { path: path.clone(), offset, line }
+            ReadProblem::NotUtf8 {
+                path: path.clone(),
+                offset,
+                line,
+            }
         })?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
@@ -144,8 +171,20 @@ impl Source {
     }
 }
 
+fn in_words(why: &std::io::Error) -> String {
+    match why.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 fn shown_path(path: &Path) -> String {
-    path.display().to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    path.display()
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -167,10 +206,14 @@ mod tests {
     fn digest_is_of_the_bytes_and_the_mark_is_dropped() {
         let source = Source::from_bytes("p.yaml", b"\xef\xbb\xbfversion: 1\n".to_vec()).unwrap();
         assert_eq!(source.text, "version: 1\n");
+        assert!(!format!("{source:?}").contains("version"));
         let plain = Source::from_bytes("p.yaml", b"version: 1\n".to_vec()).unwrap();
         assert_ne!(source.sha256, plain.sha256);
         let empty = Source::from_bytes("p.yaml", Vec::new()).unwrap();
-        assert_eq!(empty.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            empty.sha256,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 
     #[test]
@@ -182,8 +225,18 @@ mod tests {
         assert_eq!(problem.diagnostic().code, Code::Unreadable);
         let big = folder.path().join("big.yaml");
         std::fs::write(&big, vec![b'a'; 10 * 1024 * 1024]).unwrap();
-        assert!(matches!(Source::read(&big).unwrap_err(), ReadProblem::TooLarge { .. }));
+        assert!(matches!(
+            Source::read(&big).unwrap_err(),
+            ReadProblem::TooLarge { .. }
+        ));
         let problem = Source::from_bytes("p", b"a: 1\nb: \xff".to_vec()).unwrap_err();
-        assert!(matches!(problem, ReadProblem::NotUtf8 { offset: 8, line: 2, .. }));
+        assert!(matches!(
+            problem,
+            ReadProblem::NotUtf8 {
+                offset: 8,
+                line: 2,
+                ..
+            }
+        ));
     }
 }

@@ -8,6 +8,7 @@ pub mod process;
 pub mod reference;
 pub mod rotation;
 pub mod slot;
+pub mod statistic;
 pub mod usage;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,10 @@ use super::scalar::{Name, StatePlace, Url};
 use consumer::{Consumers, Exception, Unclaimed};
 use gate::{Approval, Emergency, Gates};
 use gateway::Gateway;
-use process::{Accept, EvidenceOut, ForEach, Notify, OnFail, OnRefusedCaller, PhaseName, Timing, Watcher, WhoActs, Windows};
+use process::{
+    Accept, EvidenceOut, ForEach, Notify, OnFail, OnRefusedCaller, PhaseName, Timing, Watcher,
+    WhoActs, Windows,
+};
 use rotation::{EnvironmentName, Rotation};
 use slot::Slot;
 use usage::{Probe, Usage};
