@@ -276,10 +276,7 @@ mod tests {
         // `ALL` is written by hand: the last variant's place in the enum tells whether one was forgotten.
         assert_eq!(Code::OutsideScope as usize + 1, Code::ALL.len());
         for code in Code::ALL {
-            assert!(
-                code.about().ends_with('.') && code.about().len() > 15,
-                "{code:?}"
-            );
+            assert!(code.about().ends_with('.') && code.about().len() > 15, "{code:?}");
             assert!(code.text().starts_with("KR") && code.text().len() == 5);
         }
     }

@@ -59,30 +59,14 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A problem at a place; the file name is filled in by [`super::parse`], which knows the sources.
-    pub(crate) fn at(
-        code: Code,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
-        Self {
-            code,
-            severity: code.severity(),
-            file: String::new(),
-            span,
-            message: message.into(),
-            help: help.into(),
-            related: Vec::new(),
-        }
+    pub(crate) fn at(code: Code, span: Span, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { code, severity: code.severity(), file: String::new(), span, message: message.into(), help: help.into(), related: Vec::new() }
     }
 
     /// Adds a second place.
     #[must_use]
     pub(crate) fn with_related(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.related.push(Related {
-            span,
-            message: message.into(),
-        });
+        self.related.push(Related { span, message: message.into() });
         self
     }
 

@@ -11,16 +11,7 @@ use super::{
 };
 
 /// Blocks that say what this one rotation is about; a shared file cannot know them.
-const OWN_BLOCKS: &[&str] = &[
-    "rotation",
-    "consumers",
-    "slots",
-    "use",
-    "for_each",
-    "overlays",
-    "exceptions",
-    "unclaimed",
-];
+const OWN_BLOCKS: &[&str] = &["rotation", "consumers", "slots", "use", "for_each", "overlays", "exceptions", "unclaimed"];
 
 /// Reads the file named by `use:` and adds its blocks; blocks of the policy itself win whole.
 pub(crate) fn bring_in(root: &mut Node, sources: &mut Vec<Source>, problems: &mut Vec<Diagnostic>) {
@@ -31,10 +22,7 @@ pub(crate) fn bring_in(root: &mut Node, sources: &mut Vec<Source>, problems: &mu
         return;
     };
     let span = entry.value.span;
-    let folder = sources
-        .first()
-        .and_then(|source| source.path.parent())
-        .unwrap_or_else(|| std::path::Path::new(""));
+    let folder = sources.first().and_then(|source| source.path.parent()).unwrap_or_else(|| std::path::Path::new(""));
     let source = match Source::read(folder.join(name)) {
         Ok(source) => source,
         Err(problem) => {
@@ -43,10 +31,7 @@ pub(crate) fn bring_in(root: &mut Node, sources: &mut Vec<Source>, problems: &mu
                 Code::UseUnreadable,
                 span,
                 format!("the shared file cannot be used: {}", found.message),
-                format!(
-                    "{}; the path is taken from the folder of this policy",
-                    found.help
-                ),
+                format!("{}; the path is taken from the folder of this policy", found.help),
             ));
             return;
         }
@@ -72,10 +57,7 @@ pub(crate) fn bring_in(root: &mut Node, sources: &mut Vec<Source>, problems: &mu
             problems.push(Diagnostic::at(
                 Code::UseForbidden,
                 entry.key_span,
-                format!(
-                    "{} cannot come from a shared file",
-                    mask::quoted(&entry.key)
-                ),
+                format!("{} cannot come from a shared file", mask::quoted(&entry.key)),
                 "move this block into the policy that names the file with `use:`",
             ));
         } else if own.iter().all(|block| block.key != entry.key) {
@@ -86,44 +68,19 @@ pub(crate) fn bring_in(root: &mut Node, sources: &mut Vec<Source>, problems: &mu
 
 /// The names of the overlays a policy has.
 pub(crate) fn environments(root: &Node) -> Vec<String> {
-    root.get("overlays")
-        .map(|overlays| {
-            overlays
-                .entries()
-                .iter()
-                .map(|entry| entry.key.clone())
-                .collect()
-        })
-        .unwrap_or_default()
+    root.get("overlays").map(|overlays| overlays.entries().iter().map(|entry| entry.key.clone()).collect()).unwrap_or_default()
 }
 
 /// The problem of an environment that is asked for and not there.
 pub(crate) fn unknown_environment(root: &Node, name: &str) -> Diagnostic {
     let known = environments(root);
-    let span = root
-        .entry("overlays")
-        .map_or(root.span, |entry| entry.key_span);
+    let span = root.entry("overlays").map_or(root.span, |entry| entry.key_span);
     let help = match suggest::nearest(name, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `--env {near}`?"),
-        None if known.is_empty() => {
-            "add `overlays:` with the addresses of this environment, or leave `--env` out"
-                .to_owned()
-        }
-        None => format!(
-            "possible are {}",
-            known
-                .iter()
-                .map(|name| mask::quoted(name))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        None if known.is_empty() => "add `overlays:` with the addresses of this environment, or leave `--env` out".to_owned(),
+        None => format!("possible are {}", known.iter().map(|name| mask::quoted(name)).collect::<Vec<_>>().join(", ")),
     };
-    Diagnostic::at(
-        Code::UnknownEnvironment,
-        span,
-        format!("the policy has no overlay for {}", mask::quoted(name)),
-        help,
-    )
+    Diagnostic::at(Code::UnknownEnvironment, span, format!("the policy has no overlay for {}", mask::quoted(name)), help)
 }
 
 /// Lays an overlay over the policy. The overlay's shape has been checked; what is checked here is that it changes
@@ -162,14 +119,8 @@ fn deep(into: &mut Node, entry: &Entry) {
     match entries.iter_mut().find(|own| own.key == entry.key) {
         Some(own) => {
             let single = own.value.entries().len() == 1 && entry.value.entries().len() == 1;
-            let other_kind = single
-                && own.value.entries().first().map(|e| &e.key)
-                    != entry.value.entries().first().map(|e| &e.key);
-            if matches!(
-                (&own.value.value, &entry.value.value),
-                (Value::Map(_), Value::Map(_))
-            ) && !other_kind
-            {
+            let other_kind = single && own.value.entries().first().map(|e| &e.key) != entry.value.entries().first().map(|e| &e.key);
+            if matches!((&own.value.value, &entry.value.value), (Value::Map(_), Value::Map(_))) && !other_kind {
                 own.key_span = entry.key_span;
                 for inner in entry.value.entries() {
                     deep(&mut own.value, inner);
@@ -187,10 +138,7 @@ fn mismatch(span: Span, message: String, help: &str) -> Diagnostic {
 }
 
 fn gateway(merged: &mut Node, entry: &Entry, problems: &mut Vec<Diagnostic>) {
-    let own = merged
-        .get("gateway")
-        .and_then(|gateway| gateway.entries().first())
-        .map(|own| own.key.clone());
+    let own = merged.get("gateway").and_then(|gateway| gateway.entries().first()).map(|own| own.key.clone());
     for vendor in entry.value.entries() {
         if own.as_deref().is_some_and(|own| own != vendor.key) {
             problems.push(mismatch(
@@ -217,15 +165,9 @@ fn gateway(merged: &mut Node, entry: &Entry, problems: &mut Vec<Diagnostic>) {
 /// Lists of places: as many entries, of the same kinds, in the same order.
 fn same_kinds(merged: &mut Node, entry: &Entry, problems: &mut Vec<Diagnostic>) {
     let kinds = |node: &Node| -> Vec<String> {
-        node.items()
-            .iter()
-            .filter_map(|item| item.entries().first())
-            .map(|kind| kind.key.clone())
-            .collect()
+        node.items().iter().filter_map(|item| item.entries().first()).map(|kind| kind.key.clone()).collect()
     };
-    let same = merged
-        .get(&entry.key)
-        .is_none_or(|own| kinds(own) == kinds(&entry.value));
+    let same = merged.get(&entry.key).is_none_or(|own| kinds(own) == kinds(&entry.value));
     if same {
         replace(merged, entry);
     } else {
@@ -248,10 +190,7 @@ fn reloads(merged: &mut Node, entry: &Entry, problems: &mut Vec<Diagnostic>) {
     };
     for item in entry.value.items() {
         let app = item.get("app").and_then(Node::text);
-        let consumer = own
-            .iter_mut()
-            .flat_map(|items| items.iter_mut())
-            .find(|own| own.get("app").and_then(Node::text) == app);
+        let consumer = own.iter_mut().flat_map(|items| items.iter_mut()).find(|own| own.get("app").and_then(Node::text) == app);
         match (consumer, item.entry("reload")) {
             (Some(consumer), Some(reload)) => replace(consumer, reload),
             _ => problems.push(mismatch(

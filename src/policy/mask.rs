@@ -63,30 +63,15 @@ const SECRET_NAMES: &[&str] = &[
 
 /// Whether a field name announces a secret.
 pub(crate) fn secret_name(name: &str) -> bool {
-    let name = name
-        .trim()
-        .trim_matches(['"', '\''])
-        .to_ascii_lowercase()
-        .replace('-', "_");
+    let name = name.trim().trim_matches(['"', '\'']).to_ascii_lowercase().replace('-', "_");
     SECRET_NAMES.contains(&name.as_str())
-        || [
-            "api_key",
-            "_secret",
-            "_token",
-            "_password",
-            "secret_key",
-            "access_key",
-        ]
-        .iter()
-        .any(|part| name.contains(part))
+        || ["api_key", "_secret", "_token", "_password", "secret_key", "access_key"].iter().any(|part| name.contains(part))
 }
 
 /// Every piece of the text that looks like a key.
 pub(crate) fn find(text: &str) -> Vec<(Range<usize>, Looks)> {
     let mut found = Vec::new();
-    for (start, word) in runs(text, |c| {
-        c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
-    }) {
+    for (start, word) in runs(text, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         if known(word) {
             found.push((start..start + word.len(), Looks::Known));
             continue;
@@ -100,10 +85,7 @@ pub(crate) fn find(text: &str) -> Vec<(Range<usize>, Looks)> {
             }
         }
     }
-    if let Some(start) = text
-        .find("-----BEGIN ")
-        .filter(|_| text.contains("PRIVATE KEY"))
-    {
+    if let Some(start) = text.find("-----BEGIN ").filter(|_| text.contains("PRIVATE KEY")) {
         found.push((start..text.len(), Looks::Known));
     }
     found
@@ -119,11 +101,7 @@ pub(crate) fn quoted(text: &str) -> String {
     if looks(text).is_some() {
         return "a name that looks like a key".to_owned();
     }
-    let mut shown: String = text
-        .chars()
-        .filter(|c| !c.is_control() && !is_invisible(*c))
-        .take(40)
-        .collect();
+    let mut shown: String = text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).take(40).collect();
     if shown.len() < text.len() && text.chars().count() > 40 {
         shown.push('…');
     }
@@ -134,11 +112,7 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Line breaks, blanks and all byte offsets stay as they are.
 pub(crate) fn masked(text: &str, secrets: &[Range<usize>]) -> String {
     let mut hidden = vec![false; text.len()];
-    for range in secrets
-        .iter()
-        .cloned()
-        .chain(find(text).into_iter().map(|(range, _)| range))
-    {
+    for range in secrets.iter().cloned().chain(find(text).into_iter().map(|(range, _)| range)) {
         if let Some(part) = hidden.get_mut(range) {
             part.fill(true);
         }
@@ -179,16 +153,9 @@ pub(crate) fn by_lines(text: &str, strict: bool) -> Vec<Range<usize>> {
         inside = None;
         let mut from = 0;
         let mut named = false;
-        while let Some(colon) = line
-            .get(from..)
-            .and_then(|rest| rest.find(':'))
-            .map(|at| at + from)
-        {
+        while let Some(colon) = line.get(from..).and_then(|rest| rest.find(':')).map(|at| at + from) {
             let name = line.get(..colon).unwrap_or_default();
-            let name = name
-                .rsplit([' ', '{', ',', '[', '-', '\t'])
-                .next()
-                .unwrap_or_default();
+            let name = name.rsplit([' ', '{', ',', '[', '-', '\t']).next().unwrap_or_default();
             named |= !name.trim().is_empty();
             let name = name.trim_matches(['"', '\'']);
             if secret_name(name) || name == "key" {
@@ -232,25 +199,16 @@ fn runs(text: &str, inside: impl Fn(char) -> bool) -> Vec<(usize, &str)> {
 
 fn known(word: &str) -> bool {
     // Eight further characters: `sk-` alone, or `sk-...` in prose, is no key.
-    PREFIXES.iter().any(|prefix| {
-        word.strip_prefix(prefix).is_some_and(|rest| {
-            rest.bytes()
-                .filter(|byte| byte.is_ascii_alphanumeric())
-                .count()
-                >= 8
-        })
-    })
+    PREFIXES
+        .iter()
+        .any(|prefix| word.strip_prefix(prefix).is_some_and(|rest| rest.bytes().filter(|byte| byte.is_ascii_alphanumeric()).count() >= 8))
 }
 
 fn random(piece: &str) -> bool {
     if piece.len() < 24 {
         return false;
     }
-    let odd: usize = piece
-        .split(['-', '_'])
-        .filter(|segment| !wordy(segment))
-        .map(str::len)
-        .sum();
+    let odd: usize = piece.split(['-', '_']).filter(|segment| !wordy(segment)).map(str::len).sum();
     odd >= 16
 }
 
@@ -264,26 +222,18 @@ fn wordy(segment: &str) -> bool {
         // One hump per upper-case letter: `customerChatApi` has few, a random text has many.
         let humps = segment.bytes().filter(u8::is_ascii_uppercase).count();
         let one_case = humps == 0 || humps == segment.len();
-        return if one_case {
-            segment.len() <= 28
-        } else {
-            segment.len() <= 60 && segment.len() >= humps.saturating_mul(4)
-        };
+        return if one_case { segment.len() <= 28 } else { segment.len() <= 60 && segment.len() >= humps.saturating_mul(4) };
     }
     let word = segment.trim_end_matches(|c: char| c.is_ascii_digit());
     let version = segment.trim_start_matches(|c: char| c.is_ascii_digit());
     let plain = |text: &str| text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_lowercase());
-    (plain(word) && segment.len() - word.len() <= 8)
-        || (plain(version) && version.len() <= 4 && segment.len() <= 12)
+    (plain(word) && segment.len() - word.len() <= 8) || (plain(version) && version.len() <= 4 && segment.len() <= 12)
 }
 
 /// Whether the text is a UUID, which names things and opens nothing.
 pub(crate) fn is_uuid(text: &str) -> bool {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12]
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 #[cfg(test)]

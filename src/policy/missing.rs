@@ -33,7 +33,11 @@ pub fn missing_blocks(policy: &Policy) -> Vec<MissingBlock> {
             example: "slots:\n  - file: { path: .env, name: GATEWAY_API_KEY }\n",
         });
     }
-    if policy.consumers.as_ref().is_none_or(|consumers| matches!(consumers, super::model::consumer::Consumers::Listed(list) if list.is_empty())) {
+    if policy
+        .consumers
+        .as_ref()
+        .is_none_or(|consumers| matches!(consumers, super::model::consumer::Consumers::Listed(list) if list.is_empty()))
+    {
         missing.push(MissingBlock {
             name: "consumers",
             why: "they say who uses the key, how each learns of a new one, and how often it calls",

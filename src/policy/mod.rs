@@ -58,9 +58,7 @@ impl Overlay {
 
     /// The policy with the addresses of an environment.
     pub fn env(name: impl Into<String>) -> Self {
-        Self {
-            env: Some(name.into()),
-        }
+        Self { env: Some(name.into()) }
     }
 }
 
@@ -146,20 +144,11 @@ struct Built {
 
 impl<'a> Reading<'a> {
     fn new(source: &Source, overlay: &'a Overlay) -> Self {
-        Self {
-            sources: vec![source.clone()],
-            overlay,
-            problems: Vec::new(),
-            hidden: Vec::new(),
-        }
+        Self { sources: vec![source.clone()], overlay, problems: Vec::new(), hidden: Vec::new() }
     }
 
     fn run(mut self, rows: Option<Vec<Row>>) -> Parsed {
-        let text = self
-            .sources
-            .first()
-            .map(|source| source.text.clone())
-            .unwrap_or_default();
+        let text = self.sources.first().map(|source| source.text.clone()).unwrap_or_default();
         let tree = read::read(&text, 0);
         self.problems.extend(tree.problems);
         let readable = tree.root.is_some();
@@ -265,10 +254,7 @@ impl<'a> Reading<'a> {
             (None, Some(model::process::ForEach::Csv(path))) => match self.csv(path) {
                 Ok(rows) => rows,
                 Err(why) => {
-                    let span = entry
-                        .value
-                        .get("csv")
-                        .map_or(entry.key_span, |node| node.span);
+                    let span = entry.value.get("csv").map_or(entry.key_span, |node| node.span);
                     self.problems.push(Diagnostic::at(
                         Code::RowsUnreadable,
                         span,
@@ -298,48 +284,29 @@ impl<'a> Reading<'a> {
     }
 
     fn csv(&self, path: &str) -> Result<Vec<Row>, String> {
-        let folder = self
-            .sources
-            .first()
-            .and_then(|source| source.path.parent())
-            .unwrap_or_else(|| std::path::Path::new(""));
-        let source =
-            Source::read(folder.join(path)).map_err(|problem| problem.diagnostic().message)?;
+        let folder = self.sources.first().and_then(|source| source.path.parent()).unwrap_or_else(|| std::path::Path::new(""));
+        let source = Source::read(folder.join(path)).map_err(|problem| problem.diagnostic().message)?;
         rows::read_csv(&source.text)
     }
 
     fn finish(mut self, mut built: Built, readable: bool) -> Parsed {
-        let sources: Vec<Shown> =
-            self.sources
-                .iter()
-                .enumerate()
-                .map(|(file, source)| {
-                    let mut hidden: Vec<_> = self
-                        .hidden
-                        .iter()
-                        .filter(|span| span.file == file)
-                        .map(|span| span.start..span.end)
-                        .collect();
-                    // Where the tree is missing, or values were dropped while reading, fields are known only by their lines.
-                    let incomplete = self.problems.iter().any(|problem| {
-                        problem.span.file == file && problem.code < Code::UnknownField
-                    });
-                    if incomplete {
-                        hidden.extend(mask::by_lines(&source.text, !readable || file > 0));
-                    }
-                    Shown {
-                        path: source.shown_path(),
-                        sha256: source.sha256.clone(),
-                        text: mask::masked(&source.text, &hidden),
-                    }
-                })
-                .collect();
+        let sources: Vec<Shown> = self
+            .sources
+            .iter()
+            .enumerate()
+            .map(|(file, source)| {
+                let mut hidden: Vec<_> = self.hidden.iter().filter(|span| span.file == file).map(|span| span.start..span.end).collect();
+                // Where the tree is missing, or values were dropped while reading, fields are known only by their lines.
+                let incomplete = self.problems.iter().any(|problem| problem.span.file == file && problem.code < Code::UnknownField);
+                if incomplete {
+                    hidden.extend(mask::by_lines(&source.text, !readable || file > 0));
+                }
+                Shown { path: source.shown_path(), sha256: source.sha256.clone(), text: mask::masked(&source.text, &hidden) }
+            })
+            .collect();
         let mut problems = tidy(std::mem::take(&mut self.problems));
         for problem in &mut problems {
-            problem.file = sources
-                .get(problem.span.file)
-                .map(|source| source.path.clone())
-                .unwrap_or_default();
+            problem.file = sources.get(problem.span.file).map(|source| source.path.clone()).unwrap_or_default();
         }
         if problems.iter().any(Diagnostic::is_error) {
             built.policy = None;
@@ -363,23 +330,14 @@ fn tidy(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     // A text under a reference that also looks like a key is one mistake; the reference's message says how to write it.
     let named: Vec<Span> = problems
         .iter()
-        .filter(|problem| {
-            matches!(
-                problem.code,
-                Code::SecretNotReference | Code::CredentialsInUrl | Code::BadVariableName
-            )
-        })
+        .filter(|problem| matches!(problem.code, Code::SecretNotReference | Code::CredentialsInUrl | Code::BadVariableName))
         .map(|problem| problem.span)
         .collect();
-    problems
-        .retain(|problem| problem.code != Code::LiteralSecret || !named.contains(&problem.span));
+    problems.retain(|problem| problem.code != Code::LiteralSecret || !named.contains(&problem.span));
     let more = problems.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
         problems.truncate(MAX_SHOWN);
-        let span = problems
-            .last()
-            .map(|problem| problem.span)
-            .unwrap_or_default();
+        let span = problems.last().map(|problem| problem.span).unwrap_or_default();
         problems.push(Diagnostic::at(
             Code::TooManyProblems,
             span,

@@ -16,13 +16,9 @@ pub(crate) fn plain(text: &str) -> Value {
     }
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         // Too long for a number: certainly an identifier, and text keeps every digit of it.
-        return text
-            .parse()
-            .map_or_else(|_| Value::Text(text.to_owned()), Value::Int);
+        return text.parse().map_or_else(|_| Value::Text(text.to_owned()), Value::Int);
     }
-    let number = digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse::<f64>() {
         Ok(value) if number && value.is_finite() => Value::Float(value),
         _ => Value::Text(text.to_owned()),

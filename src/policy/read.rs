@@ -71,63 +71,35 @@ pub(crate) fn read(text: &str, file: usize) -> ReadTree {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut reader = Reader {
-        file,
-        text,
-        stack: Vec::new(),
-        root: None,
-        anchors: HashMap::new(),
-        spent: Cost::default(),
-        problems: Vec::new(),
-    };
+    let mut reader =
+        Reader { file, text, stack: Vec::new(), root: None, anchors: HashMap::new(), spent: Cost::default(), problems: Vec::new() };
     let mut documents = 0;
     for next in Parser::new_from_str_with_options(text, parser_options) {
         let stop = match next {
             Ok((Event::DocumentStart(..), span)) => {
                 documents += 1;
-                if documents > 1 {
-                    Some(syntax::second_document(reader.span(&span)))
-                } else {
-                    None
-                }
+                if documents > 1 { Some(syntax::second_document(reader.span(&span))) } else { None }
             }
             Ok((event, span)) => reader.event(event, &span),
             Err(error) => Some(syntax::problem(error.kind(), reader.mark(error.marker()))),
         };
         if let Some(problem) = stop {
             // A half-read document would only produce wrong follow-up problems; a whole first document is kept.
-            let root = if problem.code == Code::SecondDocument {
-                reader.root
-            } else {
-                None
-            };
+            let root = if problem.code == Code::SecondDocument { reader.root } else { None };
             reader.problems.push(problem);
-            return ReadTree {
-                root,
-                problems: reader.problems,
-            };
+            return ReadTree { root, problems: reader.problems };
         }
     }
-    let root = reader
-        .root
-        .filter(|node| !matches!(node.value, Value::Null));
+    let root = reader.root.filter(|node| !matches!(node.value, Value::Null));
     if root.is_none() && reader.problems.is_empty() {
         reader.problems.push(Diagnostic::at(
             Code::Empty,
-            Span {
-                file,
-                line: 1,
-                column: 1,
-                ..Span::default()
-            },
+            Span { file, line: 1, column: 1, ..Span::default() },
             "the file holds no policy",
             "start with `keyroll init`, or with `version: 1` and a `rotation:` block",
         ));
     }
-    ReadTree {
-        root,
-        problems: reader.problems,
-    }
+    ReadTree { root, problems: reader.problems }
 }
 
 impl Reader<'_> {
@@ -155,27 +127,15 @@ impl Reader<'_> {
                     "this alias (`*…`) refers to an anchor that is not defined before it",
                     "define the anchor (`&…`) further up, or put the text in quotes if a literal `*` is meant",
                 ));
-                self.put(Node {
-                    span: place,
-                    value: Value::Broken,
-                })
+                self.put(Node { span: place, value: Value::Broken })
             }
             // Stream and document marks, and what later versions of the parser may add, carry no values.
             _ => None,
         }
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        place: Span,
-    ) -> Option<Diagnostic> {
-        let cost = Cost {
-            nodes: 1,
-            text: text.len(),
-        };
+    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, place: Span) -> Option<Diagnostic> {
+        let cost = Cost { nodes: 1, text: text.len() };
         if let Some(stop) = self.spend(cost, place) {
             return Some(stop);
         }
@@ -194,9 +154,7 @@ impl Reader<'_> {
     }
 
     fn wants_key(&self) -> bool {
-        self.stack
-            .last()
-            .is_some_and(|frame| matches!(frame.node.value, Value::Map(_)) && frame.key.is_none())
+        self.stack.last().is_some_and(|frame| matches!(frame.node.value, Value::Map(_)) && frame.key.is_none())
     }
 
     fn key(&mut self, text: &str, style: ScalarStyle, place: Span) -> Option<Diagnostic> {
@@ -228,11 +186,7 @@ impl Reader<'_> {
         } else {
             frame.seen.insert(text.to_owned(), place);
         }
-        frame.key = Some(Key {
-            name: text.to_owned(),
-            span: place,
-            drop,
-        });
+        frame.key = Some(Key { name: text.to_owned(), span: place, drop });
         None
     }
 
@@ -247,28 +201,14 @@ impl Reader<'_> {
             // A list or map as a field name: reported, read and dropped.
             self.problems.push(syntax::key_not_text(place));
             if let Some(frame) = self.stack.last_mut() {
-                frame.key = Some(Key {
-                    name: String::new(),
-                    span: place,
-                    drop: true,
-                });
+                frame.key = Some(Key { name: String::new(), span: place, drop: true });
             }
             let node = Node { span: place, value };
-            self.stack.push(Frame {
-                node,
-                anchor: KEY_FRAME,
-                seen: HashMap::new(),
-                key: None,
-            });
+            self.stack.push(Frame { node, anchor: KEY_FRAME, seen: HashMap::new(), key: None });
             return None;
         }
         let node = Node { span: place, value };
-        self.stack.push(Frame {
-            node,
-            anchor,
-            seen: HashMap::new(),
-            key: None,
-        });
+        self.stack.push(Frame { node, anchor, seen: HashMap::new(), key: None });
         None
     }
 
@@ -283,8 +223,7 @@ impl Reader<'_> {
             if let Some(stop) = self.spend(cost, place) {
                 return Some(stop);
             }
-            self.anchors
-                .insert(frame.anchor, (frame.node.clone(), cost));
+            self.anchors.insert(frame.anchor, (frame.node.clone(), cost));
         }
         self.put(frame.node)
     }
@@ -292,18 +231,10 @@ impl Reader<'_> {
     fn alias(&mut self, id: usize, place: Span) -> Option<Diagnostic> {
         if self.wants_key() {
             self.problems.push(syntax::key_not_text(place));
-            self.stack.last_mut()?.key = Some(Key {
-                name: String::new(),
-                span: place,
-                drop: true,
-            });
+            self.stack.last_mut()?.key = Some(Key { name: String::new(), span: place, drop: true });
             return None;
         }
-        let Some((node, cost)) = self
-            .anchors
-            .get(&id)
-            .cloned_within(MAX_NODES - self.spent.nodes.min(MAX_NODES))
-        else {
+        let Some((node, cost)) = self.anchors.get(&id).cloned_within(MAX_NODES - self.spent.nodes.min(MAX_NODES)) else {
             if self.anchors.contains_key(&id) {
                 return Some(syntax::too_much(place, MAX_NODES, MAX_TEXT));
             }
@@ -313,10 +244,7 @@ impl Reader<'_> {
                 "this alias is inside the very value it refers to",
                 "write the value out",
             ));
-            return self.put(Node {
-                span: place,
-                value: Value::Broken,
-            });
+            return self.put(Node { span: place, value: Value::Broken });
         };
         if let Some(stop) = self.spend(cost, place) {
             return Some(stop);
@@ -333,27 +261,12 @@ impl Reader<'_> {
         match &mut frame.node.value {
             Value::List(items) => items.push(node),
             Value::Map(entries) => match frame.key.take() {
-                Some(key) if !key.drop => entries.push(Entry {
-                    key: key.name,
-                    key_span: key.span,
-                    value: node,
-                }),
+                Some(key) if !key.drop => entries.push(Entry { key: key.name, key_span: key.span, value: node }),
                 Some(_) => {}
                 // A broken alias stands where a name is expected.
-                None => {
-                    frame.key = Some(Key {
-                        name: String::new(),
-                        span: node.span,
-                        drop: true,
-                    })
-                }
+                None => frame.key = Some(Key { name: String::new(), span: node.span, drop: true }),
             },
-            Value::Null
-            | Value::Broken
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Float(_)
-            | Value::Text(_) => {}
+            Value::Null | Value::Broken | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
         }
         None
     }
@@ -361,17 +274,12 @@ impl Reader<'_> {
     fn spend(&mut self, cost: Cost, place: Span) -> Option<Diagnostic> {
         self.spent.nodes = self.spent.nodes.saturating_add(cost.nodes);
         self.spent.text = self.spent.text.saturating_add(cost.text);
-        (self.spent.nodes > MAX_NODES || self.spent.text > MAX_TEXT)
-            .then(|| syntax::too_much(place, MAX_NODES, MAX_TEXT))
+        (self.spent.nodes > MAX_NODES || self.spent.text > MAX_TEXT).then(|| syntax::too_much(place, MAX_NODES, MAX_TEXT))
     }
 
     fn span(&self, span: &ParserSpan) -> Span {
         let mut place = self.mark(&span.start);
-        place.end = span
-            .end
-            .byte_offset()
-            .unwrap_or(place.start)
-            .clamp(place.start, self.text.len());
+        place.end = span.end.byte_offset().unwrap_or(place.start).clamp(place.start, self.text.len());
         // Block scalars and plain text may end with the line break or blanks that follow them.
         if let Some(text) = self.text.get(place.start..place.end) {
             place.end = place.start + text.trim_end().len();
@@ -381,13 +289,7 @@ impl Reader<'_> {
 
     fn mark(&self, mark: &Marker) -> Span {
         let start = mark.byte_offset().unwrap_or(0).min(self.text.len());
-        Span {
-            file: self.file,
-            start,
-            end: start,
-            line: mark.line().max(1),
-            column: mark.col() + 1,
-        }
+        Span { file: self.file, start, end: start, line: mark.line().max(1), column: mark.col() + 1 }
     }
 }
 
@@ -412,16 +314,10 @@ fn cost_of(node: &Node) -> Cost {
         cost.text += child.text;
     };
     match &node.value {
-        Value::Text(text) => add(Cost {
-            nodes: 0,
-            text: text.len(),
-        }),
+        Value::Text(text) => add(Cost { nodes: 0, text: text.len() }),
         Value::List(items) => items.iter().for_each(|item| add(cost_of(item))),
         Value::Map(entries) => entries.iter().for_each(|entry| {
-            add(Cost {
-                nodes: 1,
-                text: entry.key.len(),
-            });
+            add(Cost { nodes: 1, text: entry.key.len() });
             add(cost_of(&entry.value));
         }),
         Value::Null | Value::Broken | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}

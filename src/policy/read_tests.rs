@@ -3,11 +3,7 @@
 use super::*;
 
 fn codes(text: &str) -> Vec<Code> {
-    read(text, 0)
-        .problems
-        .iter()
-        .map(|problem| problem.code)
-        .collect()
+    read(text, 0).problems.iter().map(|problem| problem.code).collect()
 }
 
 #[test]
@@ -25,12 +21,7 @@ fn positions_are_those_of_the_text() {
 
 #[test]
 fn scalars_follow_the_core_schema() {
-    let root = read(
-        "[no, True, 12, -3, 5%, 22:00, 0.5, 2026-12-24, ~, '', 99999999999999999999, 1e3, .5.]",
-        0,
-    )
-    .root
-    .unwrap();
+    let root = read("[no, True, 12, -3, 5%, 22:00, 0.5, 2026-12-24, ~, '', 99999999999999999999, 1e3, .5.]", 0).root.unwrap();
     let kinds: Vec<_> = root.items().iter().map(Node::kind).collect();
     assert_eq!(
         kinds,
@@ -56,44 +47,21 @@ fn scalars_follow_the_core_schema() {
 fn recoverable_mistakes_are_all_reported() {
     assert_eq!(
         codes("a: 1\na: 2\nb: *no\nc: !x y\n<<: {d: 1}\n? [x, {y: z}]\n: 1\n"),
-        [
-            Code::DuplicateKey,
-            Code::UnknownAnchor,
-            Code::UnsupportedYaml,
-            Code::UnsupportedYaml,
-            Code::KeyNotText
-        ]
+        [Code::DuplicateKey, Code::UnknownAnchor, Code::UnsupportedYaml, Code::UnsupportedYaml, Code::KeyNotText]
     );
 }
 
 #[test]
 fn hostile_documents_are_refused() {
     assert_eq!(codes(&"[".repeat(5000)), [Code::TooDeep]);
-    assert_eq!(
-        codes(&format!("a: {}{}", "[".repeat(5000), "]".repeat(5000))),
-        [Code::TooDeep]
-    );
-    assert_eq!(
-        codes(
-            &(0..5000)
-                .map(|n| format!("{}a:\n", " ".repeat(n)))
-                .collect::<String>()
-        ),
-        [Code::TooDeep]
-    );
+    assert_eq!(codes(&format!("a: {}{}", "[".repeat(5000), "]".repeat(5000))), [Code::TooDeep]);
+    assert_eq!(codes(&(0..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>()), [Code::TooDeep]);
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for n in 1..12 {
-        bomb.push_str(&format!(
-            "a{n}: &a{n} [{}]\n",
-            vec![format!("*a{}", n - 1); 10].join(",")
-        ));
+        bomb.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(",")));
     }
     assert_eq!(codes(&bomb), [Code::TooMuch]);
-    let long = format!(
-        "a: &a {}\nb: [{}]\n",
-        "x".repeat(100_000),
-        vec!["*a"; 1000].join(",")
-    );
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
     assert_eq!(codes(&long), [Code::TooMuch]);
     assert_eq!(codes("a: &a [*a]\n"), [Code::UnknownAnchor]);
     assert_eq!(codes("a: 1\n---\nb: 2\n"), [Code::SecondDocument]);

@@ -28,20 +28,12 @@ pub(crate) fn read_csv(text: &str) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for (line, record) in records {
         if record.len() != columns.len() {
-            return Err(format!(
-                "line {line} has {} fields, but line 1 names {} columns",
-                record.len(),
-                columns.len()
-            ));
+            return Err(format!("line {line} has {} fields, but line 1 names {} columns", record.len(), columns.len()));
         }
         if rows.len() == MAX_ROWS {
             return Err(format!("there are more than {MAX_ROWS} rows"));
         }
-        let row: Row = columns
-            .iter()
-            .cloned()
-            .zip(record.iter().map(|field| field.trim().to_owned()))
-            .collect();
+        let row: Row = columns.iter().cloned().zip(record.iter().map(|field| field.trim().to_owned())).collect();
         if row.len() != columns.len() {
             return Err("line 1 names a column twice".to_owned());
         }
@@ -94,9 +86,7 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
         }
     }
     if quoted {
-        return Err(format!(
-            "a quote opened in the record of line {start} is never closed"
-        ));
+        return Err(format!("a quote opened in the record of line {start} is never closed"));
     }
     record.push(field);
     if record.iter().any(|field| !field.trim().is_empty()) {
@@ -113,15 +103,8 @@ pub(crate) fn fill(node: &mut Node, row: &Row, problems: &mut Vec<Diagnostic>) {
             *text = fill_text(text, row, span, problems);
         }
         Value::List(items) => items.iter_mut().for_each(|item| fill(item, row, problems)),
-        Value::Map(entries) => entries
-            .iter_mut()
-            .for_each(|entry| fill(&mut entry.value, row, problems)),
-        Value::Null
-        | Value::Broken
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Text(_) => {}
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| fill(&mut entry.value, row, problems)),
+        Value::Null | Value::Broken | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => {}
     }
 }
 
@@ -148,19 +131,13 @@ fn fill_text(text: &str, row: &Row, span: Span, problems: &mut Vec<Diagnostic>) 
                     Some(near) => format!("did you mean `${{{near}}}`?"),
                     None => format!(
                         "the columns are {}; for a literal `${{` write `$${{`",
-                        row.keys()
-                            .map(|name| mask::quoted(name))
-                            .collect::<Vec<_>>()
-                            .join(", ")
+                        row.keys().map(|name| mask::quoted(name)).collect::<Vec<_>>().join(", ")
                     ),
                 };
                 problems.push(Diagnostic::at(
                     Code::UnknownPlaceholder,
                     span,
-                    format!(
-                        "no column of `for_each` is called {}",
-                        mask::quoted(name.trim())
-                    ),
+                    format!("no column of `for_each` is called {}", mask::quoted(name.trim())),
                     help,
                 ));
             }
@@ -198,19 +175,10 @@ mod tests {
     fn placeholders_are_filled() {
         let row: Row = [("app".to_owned(), "chat".to_owned())].into();
         let mut problems = Vec::new();
-        let filled = fill_text(
-            "a-${app}-${ app }-$${HOME}-${x",
-            &row,
-            Span::default(),
-            &mut problems,
-        );
+        let filled = fill_text("a-${app}-${ app }-$${HOME}-${x", &row, Span::default(), &mut problems);
         assert_eq!(filled, "a-chat-chat-${HOME}-${x");
         assert!(problems.is_empty());
         fill_text("${ap}", &row, Span::default(), &mut problems);
-        assert!(
-            problems
-                .iter()
-                .any(|problem| problem.help.contains("${app}"))
-        );
+        assert!(problems.iter().any(|problem| problem.help.contains("${app}")));
     }
 }

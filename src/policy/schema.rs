@@ -87,15 +87,9 @@ mod tests {
         let schema = schema();
         each(&schema, &mut |object| {
             assert_ne!(object.get("type"), Some(&json!("null")), "{object:?}");
-            assert!(
-                object.get("type").is_none_or(|name| !name.is_array()),
-                "{object:?}"
-            );
+            assert!(object.get("type").is_none_or(|name| !name.is_array()), "{object:?}");
             if let Some(Value::String(reference)) = object.get("$ref") {
-                assert!(
-                    schema.pointer(reference.trim_start_matches('#')).is_some(),
-                    "{reference}"
-                );
+                assert!(schema.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
             }
         });
     }

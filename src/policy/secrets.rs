@@ -38,19 +38,13 @@ fn is_key(text: &str, name: &str) -> bool {
     match mask::looks(text) {
         Some(Looks::Known) => true,
         // Ids of keys and requests are random too: a UUID anywhere, anything in a field that is an id by its name.
-        Some(Looks::Random) => {
-            !(mask::is_uuid(text) || name == "id" || name.ends_with("_id") || name == "equals")
-        }
+        Some(Looks::Random) => !(mask::is_uuid(text) || name == "id" || name.ends_with("_id") || name == "equals"),
         None => false,
     }
 }
 
 fn problem(span: Span, name: &str) -> Diagnostic {
-    let place = if name.is_empty() {
-        "a field name".to_owned()
-    } else {
-        format!("the value of {}", mask::quoted(name))
-    };
+    let place = if name.is_empty() { "a field name".to_owned() } else { format!("the value of {}", mask::quoted(name)) };
     Diagnostic::at(
         Code::LiteralSecret,
         span,

@@ -1,8 +1,6 @@
 //! Policies to start from: the published template completed, or a short one that works.
 
-use super::{
-    Overlay, diagnostic::Diagnostic, missing::missing_blocks, model::Policy, parse, source::Source,
-};
+use super::{Overlay, diagnostic::Diagnostic, missing::missing_blocks, model::Policy, parse, source::Source};
 
 /// Which short policy is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +51,9 @@ pub fn skeleton(source: &Source) -> Result<String, Vec<Diagnostic>> {
     }
     text.push_str(LATER);
     // A flow map (`{…}`) as the whole file cannot be continued; the check below finds that and anything like it.
-    let check = Source {
-        path: source.path.clone(),
-        text,
-        sha256: String::new(),
-    };
+    let check = Source { path: source.path.clone(), text, sha256: String::new() };
     let parsed = parse(&check, &Overlay::none());
-    if parsed.has_errors() {
-        Err(parsed.diagnostics)
-    } else {
-        Ok(check.text)
-    }
+    if parsed.has_errors() { Err(parsed.diagnostics) } else { Ok(check.text) }
 }
 
 const LATER: &str = "
@@ -78,16 +68,9 @@ const LATER: &str = "
 ";
 
 fn gateway(policy: &Policy) -> String {
-    let base = policy
-        .rotation
-        .scope
-        .as_ref()
-        .and_then(|scope| scope.gateway_base_url.as_ref());
+    let base = policy.rotation.scope.as_ref().and_then(|scope| scope.gateway_base_url.as_ref());
     let (url, note) = match base {
-        Some(url) => (
-            url.origin(),
-            "from gateway_base_url; the admin API may have another address",
-        ),
+        Some(url) => (url.origin(), "from gateway_base_url; the admin API may have another address"),
         None => ("https://router.example.com", "change me"),
     };
     format!(
@@ -100,17 +83,8 @@ fn slots() -> String {
 }
 
 fn consumers(policy: &Policy) -> String {
-    let apps: Vec<&str> = policy
-        .rotation
-        .scope
-        .iter()
-        .flat_map(|scope| scope.apps.iter().map(|app| app.as_str()))
-        .collect();
-    let apps = if apps.is_empty() {
-        vec!["my-app"]
-    } else {
-        apps
-    };
+    let apps: Vec<&str> = policy.rotation.scope.iter().flat_map(|scope| scope.apps.iter().map(|app| app.as_str())).collect();
+    let apps = if apps.is_empty() { vec!["my-app"] } else { apps };
     let mut text = "consumers:\n".to_owned();
     for app in apps {
         text.push_str(&format!(
@@ -123,38 +97,19 @@ fn consumers(policy: &Policy) -> String {
 
 /// One probe for each family the template's routes name; a chat when they name none.
 fn probes(policy: &Policy) -> String {
-    let routes: Vec<String> = policy
-        .rotation
-        .scope
-        .iter()
-        .flat_map(|scope| {
-            scope
-                .allowed_routes
-                .iter()
-                .map(|route| route.to_ascii_lowercase())
-        })
+    let routes: Vec<String> =
+        policy.rotation.scope.iter().flat_map(|scope| scope.allowed_routes.iter().map(|route| route.to_ascii_lowercase())).collect();
+    let mut families: Vec<&str> = [("chat", "chat"), ("responses", "response"), ("embeddings", "embedding")]
+        .into_iter()
+        .filter(|(_, part)| routes.iter().any(|route| route.contains(part)))
+        .map(|(family, _)| family)
         .collect();
-    let mut families: Vec<&str> = [
-        ("chat", "chat"),
-        ("responses", "response"),
-        ("embeddings", "embedding"),
-    ]
-    .into_iter()
-    .filter(|(_, part)| routes.iter().any(|route| route.contains(part)))
-    .map(|(family, _)| family)
-    .collect();
     if families.is_empty() {
         families.push("chat");
     }
-    let mut text =
-        "probes:                         # change me: a cheap model that this key may call\n"
-            .to_owned();
+    let mut text = "probes:                         # change me: a cheap model that this key may call\n".to_owned();
     for family in families {
-        let model = if family == "embeddings" {
-            "text-embedding-3-small"
-        } else {
-            "gpt-4o-mini"
-        };
+        let model = if family == "embeddings" { "text-embedding-3-small" } else { "gpt-4o-mini" };
         text.push_str(&format!("  - {family}: {{ model: {model} }}\n"));
     }
     text
@@ -163,9 +118,7 @@ fn probes(policy: &Policy) -> String {
 /// A text as a YAML double-quoted scalar, when it needs quotes.
 fn quote(text: &str) -> String {
     let simple = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         && !["true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
     if simple {
         return text.to_owned();

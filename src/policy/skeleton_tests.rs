@@ -29,10 +29,7 @@ fn a_template_is_completed_and_keeps_its_text() {
     assert_eq!(missing_blocks(&policy), []);
     let consumers = policy.consumers.unwrap();
     assert_eq!(consumers.listed().len(), 2);
-    assert_eq!(
-        consumers.listed().first().unwrap().owner.as_deref(),
-        Some("Team: AI")
-    );
+    assert_eq!(consumers.listed().first().unwrap().owner.as_deref(), Some("Team: AI"));
     let families: Vec<_> = policy.probes.iter().map(|probe| probe.family()).collect();
     assert_eq!(families, ["responses", "embeddings"]);
 }
@@ -40,10 +37,5 @@ fn a_template_is_completed_and_keeps_its_text() {
 #[test]
 fn what_cannot_be_continued_is_refused() {
     assert!(skeleton(&source("rotation: {}")).is_err());
-    assert!(
-        skeleton(&source(
-            "{ rotation: { credential: a, owner: b, environment: c } }"
-        ))
-        .is_err()
-    );
+    assert!(skeleton(&source("{ rotation: { credential: a, owner: b, environment: c } }")).is_err());
 }

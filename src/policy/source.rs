@@ -30,10 +30,7 @@ pub struct Source {
 impl std::fmt::Debug for Source {
     // Without the text: it may hold a key that somebody pasted, and the checks have not seen it yet.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source")
-            .field("path", &self.path)
-            .field("sha256", &self.sha256)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("path", &self.path).field("sha256", &self.sha256).finish_non_exhaustive()
     }
 }
 
@@ -85,13 +82,9 @@ impl ReadProblem {
                 format!("cannot read the file: {}", in_words(why)),
                 "check the path, and that you may read it",
             ),
-            ReadProblem::Folder { path } => (
-                Code::Unreadable,
-                path,
-                Span::default(),
-                "this is a folder, not a file".to_owned(),
-                "name a YAML file in it",
-            ),
+            ReadProblem::Folder { path } => {
+                (Code::Unreadable, path, Span::default(), "this is a folder, not a file".to_owned(), "name a YAML file in it")
+            }
             ReadProblem::TooLarge { path } => (
                 Code::TooLarge,
                 path,
@@ -102,11 +95,7 @@ impl ReadProblem {
             ReadProblem::NotUtf8 { path, offset, line } => (
                 Code::NotUtf8,
                 path,
-                Span {
-                    line: *line,
-                    column: 1,
-                    ..Span::default()
-                },
+                Span { line: *line, column: 1, ..Span::default() },
                 format!("the file is not UTF-8 text (byte {offset})"),
                 "save it again as UTF-8; some Windows programs write UTF-16 unless told otherwise",
             ),
@@ -121,10 +110,7 @@ impl Source {
     /// Reads a file. At most [`MAX_BYTES`] are taken into memory, whatever the file is.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, ReadProblem> {
         let path = path.into();
-        let unreadable = |why| ReadProblem::Unreadable {
-            path: path.clone(),
-            why,
-        };
+        let unreadable = |why| ReadProblem::Unreadable { path: path.clone(), why };
         let file = File::open(&path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
@@ -135,9 +121,7 @@ impl Source {
         }
         let mut bytes = Vec::new();
         // One byte more than allowed, so that a pipe or a growing file is noticed too.
-        file.take(MAX_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         Self::from_bytes(path, bytes)
     }
 
@@ -152,11 +136,7 @@ impl Source {
             let offset = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..offset).unwrap_or_default();
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            ReadProblem::NotUtf8 {
-                path: path.clone(),
-                offset,
-                line,
-            }
+            ReadProblem::NotUtf8 { path: path.clone(), offset, line }
         })?;
         let text = match text.strip_prefix('\u{feff}') {
             Some(rest) => rest.to_owned(),
@@ -180,11 +160,7 @@ fn in_words(why: &std::io::Error) -> String {
 }
 
 fn shown_path(path: &Path) -> String {
-    path.display()
-        .to_string()
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    path.display().to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -210,10 +186,7 @@ mod tests {
         let plain = Source::from_bytes("p.yaml", b"version: 1\n".to_vec()).unwrap();
         assert_ne!(source.sha256, plain.sha256);
         let empty = Source::from_bytes("p.yaml", Vec::new()).unwrap();
-        assert_eq!(
-            empty.sha256,
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(empty.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
     #[test]
@@ -225,18 +198,8 @@ mod tests {
         assert_eq!(problem.diagnostic().code, Code::Unreadable);
         let big = folder.path().join("big.yaml");
         std::fs::write(&big, vec![b'a'; 10 * 1024 * 1024]).unwrap();
-        assert!(matches!(
-            Source::read(&big).unwrap_err(),
-            ReadProblem::TooLarge { .. }
-        ));
+        assert!(matches!(Source::read(&big).unwrap_err(), ReadProblem::TooLarge { .. }));
         let problem = Source::from_bytes("p", b"a: 1\nb: \xff".to_vec()).unwrap_err();
-        assert!(matches!(
-            problem,
-            ReadProblem::NotUtf8 {
-                offset: 8,
-                line: 2,
-                ..
-            }
-        ));
+        assert!(matches!(problem, ReadProblem::NotUtf8 { offset: 8, line: 2, .. }));
     }
 }

@@ -1,10 +1,7 @@
 //! Did-you-mean: the nearest of a few known words.
 
 /// The candidate nearest to a word, when it is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody misspells a field by this much, and the work stays bounded for hostile input.
     if word.len() > 64 {
         return None;
@@ -21,10 +18,7 @@ pub(crate) fn nearest<'a>(
 
 /// Case, dashes and underscores are the commonest slips, so they cost nothing.
 fn plain(word: &str) -> String {
-    word.chars()
-        .filter(|c| !matches!(c, '-' | '_' | ' '))
-        .flat_map(char::to_lowercase)
-        .collect()
+    word.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// Edits between two words, an exchange of neighbours counted as one.
@@ -36,13 +30,9 @@ fn distance(left: &str, right: &str) -> usize {
     for (i, a) in left.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, b) in right.iter().enumerate() {
-            let at =
-                |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(&last, j + 1) + 1)
-                .min(at(&row, j) + 1)
-                .min(at(&last, j) + usize::from(a != b));
-            let swapped =
-                i > 0 && j > 0 && left.get(i - 1) == Some(b) && right.get(j - 1) == Some(a);
+            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (at(&last, j + 1) + 1).min(at(&row, j) + 1).min(at(&last, j) + usize::from(a != b));
+            let swapped = i > 0 && j > 0 && left.get(i - 1) == Some(b) && right.get(j - 1) == Some(a);
             if swapped {
                 best = best.min(at(&before_last, j - 1) + 1);
             }
@@ -59,18 +49,10 @@ mod tests {
 
     #[test]
     fn near_words_are_found_and_far_ones_are_not() {
-        let words = [
-            "consumers",
-            "credential",
-            "slots",
-            "observation_window_minutes",
-        ];
+        let words = ["consumers", "credential", "slots", "observation_window_minutes"];
         assert_eq!(nearest("consumer", words), Some("consumers"));
         assert_eq!(nearest("credentail", words), Some("credential"));
-        assert_eq!(
-            nearest("observationWindowMinutes", words),
-            Some("observation_window_minutes")
-        );
+        assert_eq!(nearest("observationWindowMinutes", words), Some("observation_window_minutes"));
         assert_eq!(nearest("banana", words), None);
         assert_eq!(distance("ca", "ac"), 1);
         assert_eq!(distance("", "abc"), 3);

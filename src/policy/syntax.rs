@@ -42,10 +42,7 @@ pub(crate) fn too_much(place: Span, nodes: usize, text: usize) -> Diagnostic {
     Diagnostic::at(
         Code::TooMuch,
         place,
-        format!(
-            "the document grows beyond {nodes} values or {} kB of text here",
-            text / 1024
-        ),
+        format!("the document grows beyond {nodes} values or {} kB of text here", text / 1024),
         "remove repeated aliases (`*…`); many keys belong into a CSV file named by `for_each:`",
     )
 }
@@ -89,10 +86,9 @@ pub(crate) fn problem(kind: &ErrorKind, place: Span) -> Diagnostic {
                 "remove it; to keep text that starts with `!` or `%`, put it in quotes",
             );
         }
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => (
-            "a quote is opened here and never closed",
-            "close the quote on the same line",
-        ),
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
+            ("a quote is opened here and never closed", "close the quote on the same line")
+        }
         ErrorKind::UnclosedFlowCollection { .. }
         | ErrorKind::UnexpectedEofFlowSequence
         | ErrorKind::UnexpectedEofFlowMapping
@@ -107,36 +103,28 @@ pub(crate) fn problem(kind: &ErrorKind, place: Span) -> Diagnostic {
         ErrorKind::MappingValueNotAllowed
         | ErrorKind::InvalidColonPlacement
         | ErrorKind::InvalidMappingValueWhitespace
-        | ErrorKind::FlowMappingValueAdjacentCollection => (
-            "a `:` stands where no field can begin",
-            "put a value that contains `: ` in quotes, or check the indentation of this line",
-        ),
+        | ErrorKind::FlowMappingValueAdjacentCollection => {
+            ("a `:` stands where no field can begin", "put a value that contains `: ` in quotes, or check the indentation of this line")
+        }
         ErrorKind::SimpleKeyExpected
         | ErrorKind::InvalidSimpleKey
         | ErrorKind::ExpectedBlockMappingKey
-        | ErrorKind::MappingKeyNotAllowed => (
-            "a field name with `:` is expected here",
-            "write `name: value` with a space after the colon, indented like its neighbours",
-        ),
+        | ErrorKind::MappingKeyNotAllowed => {
+            ("a field name with `:` is expected here", "write `name: value` with a space after the colon, indented like its neighbours")
+        }
         ErrorKind::InvalidIndentation
         | ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::BlockSequenceEntryNotAllowed
         | ErrorKind::BlockEntryInFlowCollection
-        | ErrorKind::InvalidBlockEntryWhitespace => (
-            "the indentation does not fit the lines around it",
-            "fields of one map start in the same column; list entries start with `- `",
-        ),
-        ErrorKind::UnknownQuotedScalarEscape
-        | ErrorKind::InvalidQuotedScalarHexEscape
-        | ErrorKind::InvalidUnicodeEscape => (
+        | ErrorKind::InvalidBlockEntryWhitespace => {
+            ("the indentation does not fit the lines around it", "fields of one map start in the same column; list entries start with `- `")
+        }
+        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => (
             "a backslash inside double quotes starts an escape that YAML does not know",
             "use single quotes, in which a backslash is only a backslash",
         ),
         // The parser's list is long and grows; all the rest reads the same to a person.
-        _ => (
-            "the text is not valid YAML here",
-            "check quotes, brackets and indentation of this line and the one before it",
-        ),
+        _ => ("the text is not valid YAML here", "check quotes, brackets and indentation of this line and the one before it"),
     };
     Diagnostic::at(Code::Syntax, place, message, help)
 }

@@ -23,10 +23,7 @@ fn hostile_files_are_refused_quickly() {
     let folder = tempfile::tempdir().unwrap();
     let big = folder.path().join("big.yaml");
     fs::write(&big, "a: [".repeat(10 * 1024 * 1024 / 4)).unwrap();
-    assert_eq!(
-        Source::read(&big).unwrap_err().diagnostic().code,
-        Code::TooLarge
-    );
+    assert_eq!(Source::read(&big).unwrap_err().diagnostic().code, Code::TooLarge);
     let fits = MAX_BYTES - 1;
     let texts = [
         "[".repeat(fits),
@@ -40,17 +37,9 @@ fn hostile_files_are_refused_quickly() {
         "#\n".repeat(fits / 2),
         "a:\n".repeat(fits / 3),
         (0..fits / 12).map(|n| format!("f{n:07}: 1\n")).collect(),
-        format!(
-            "rotation:\n{}",
-            (0..15_000)
-                .map(|n| format!("  f{n:07}: 1\n"))
-                .collect::<String>()
-        ),
+        format!("rotation:\n{}", (0..15_000).map(|n| format!("  f{n:07}: 1\n")).collect::<String>()),
         format!("k: {}", "a".repeat(fits - 3)),
-        format!(
-            "rotation: {{ owner: {} }}",
-            "sk-abcdefgh1234 ".repeat(fits / 20)
-        ),
+        format!("rotation: {{ owner: {} }}", "sk-abcdefgh1234 ".repeat(fits / 20)),
     ];
     for text in texts {
         let one = Instant::now();
@@ -60,11 +49,7 @@ fn hostile_files_are_refused_quickly() {
         assert!(rendered.len() < 200_000);
         // Generous for a debug build on a busy machine; a release build takes a fraction.
         let start: String = text.chars().take(12).collect();
-        assert!(
-            one.elapsed() < Duration::from_secs(10),
-            "{start}: {:?}",
-            one.elapsed()
-        );
+        assert!(one.elapsed() < Duration::from_secs(10), "{start}: {:?}", one.elapsed());
     }
     assert!(begin.elapsed() < Duration::from_secs(60));
 }
@@ -125,10 +110,7 @@ fn damaged_policies_are_always_explained() {
             damaged[at] = match (dice.below(4), line.find(": ")) {
                 (0, _) => String::new(),
                 (1, _) => format!("  {line}"),
-                (2, _) => line
-                    .chars()
-                    .filter(|c| dice.below(12) > 0 || *c == ' ')
-                    .collect(),
+                (2, _) => line.chars().filter(|c| dice.below(12) > 0 || *c == ' ').collect(),
                 (_, Some(colon)) => {
                     format!("{}: {}", &line[..colon], values[dice.below(values.len())])
                 }
@@ -141,11 +123,7 @@ fn damaged_policies_are_always_explained() {
         assert!(!all.contains("PLANTED"), "{damaged}\n{all}");
         // The walk against the schema and the types must agree: this text is for a mistake of ours.
         assert!(!all.contains("mistake in keyroll"), "{damaged}\n{all}");
-        assert_eq!(
-            parsed.policy.is_none(),
-            parsed.has_errors(),
-            "{damaged}\n{all}"
-        );
+        assert_eq!(parsed.policy.is_none(), parsed.has_errors(), "{damaged}\n{all}");
         refused += usize::from(parsed.has_errors());
     }
     assert!(refused > 200, "only {refused} of 400 were refused");
@@ -170,15 +148,8 @@ consumers:
 gates: { canary: [{ rate: { id: r, of: { key: new }, bad: { status: [5xx] }, limit: 5% } }] }
 ";
     let parsed = parse(&source(text), &Overlay::none());
-    let codes: Vec<Code> = parsed
-        .diagnostics
-        .iter()
-        .map(|problem| problem.code)
-        .collect();
-    assert_eq!(
-        codes,
-        [Code::InsecureUrl, Code::OutsideScope, Code::LaterBuild]
-    );
+    let codes: Vec<Code> = parsed.diagnostics.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, [Code::InsecureUrl, Code::OutsideScope, Code::LaterBuild]);
     assert!(parsed.policy.is_some() && !parsed.has_errors());
     assert!(shown(&parsed).contains("warning[KR092]"));
 }
@@ -186,9 +157,7 @@ gates: { canary: [{ rate: { id: r, of: { key: new }, bad: { status: [5xx] }, lim
 #[test]
 fn a_place_in_a_very_long_line_is_shown_cut() {
     let filler = "word ".repeat(600);
-    let text = format!(
-        "rotation: {{ credential: k, owner: {filler}, environment: test, oops: 1, ticket: {filler} }}\n"
-    );
+    let text = format!("rotation: {{ credential: k, owner: {filler}, environment: test, oops: 1, ticket: {filler} }}\n");
     let parsed = parse(&source(&text), &Overlay::none());
     let all = shown(&parsed);
     assert!(all.contains("policy.yaml:1:"), "{all}");

@@ -114,12 +114,7 @@ impl Node {
             Value::Float(value) => Json::from(*value),
             Value::Text(value) => Json::from(value.as_str()),
             Value::List(items) => items.iter().map(Node::to_json).collect(),
-            Value::Map(entries) => Json::Object(
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.value.to_json()))
-                    .collect(),
-            ),
+            Value::Map(entries) => Json::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()),
         }
     }
 
@@ -129,14 +124,7 @@ impl Node {
         for entry in self.entries() {
             let path = join(path, &entry.key);
             let single = entry.value.entries().is_empty() && entry.value.items().is_empty();
-            table.insert(
-                path.clone(),
-                if single {
-                    entry.value.span
-                } else {
-                    entry.key_span
-                },
-            );
+            table.insert(path.clone(), if single { entry.value.span } else { entry.key_span });
             entry.value.positions(&path, table);
         }
         for (index, item) in self.items().iter().enumerate() {
@@ -149,9 +137,5 @@ impl Node {
 
 /// The path of a field inside a map that has a path.
 pub(crate) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

@@ -38,11 +38,7 @@ pub fn opening(windows: &Windows, now: DateTime<Utc>) -> Opening {
                 }
             }
             if at < to {
-                return if at == now {
-                    Opening::Now
-                } else {
-                    Opening::At(at)
-                };
+                return if at == now { Opening::Now } else { Opening::At(at) };
             }
         }
     }
@@ -54,17 +50,9 @@ fn spans_of(windows: &Windows, day: NaiveDate, zone: Tz) -> Vec<(DateTime<Utc>, 
     if windows.allow.is_empty() {
         return vec![(instant(day, 0, zone), instant(day, 1440, zone))];
     }
-    let hours = windows
-        .allow
-        .iter()
-        .filter(|hours| on(hours, day.weekday()));
+    let hours = windows.allow.iter().filter(|hours| on(hours, day.weekday()));
     let mut spans: Vec<_> = hours
-        .map(|hours| {
-            (
-                instant(day, hours.from.minutes(), zone),
-                instant(day, hours.to.minutes(), zone),
-            )
-        })
+        .map(|hours| (instant(day, hours.from.minutes(), zone), instant(day, hours.to.minutes(), zone)))
         .filter(|(from, to)| from < to)
         .collect();
     spans.sort();
@@ -89,12 +77,7 @@ fn blackouts(windows: &Windows, zone: Tz) -> Vec<(DateTime<Utc>, DateTime<Utc>)>
         .blackouts
         .iter()
         .map(|blackout| {
-            let end = blackout.to.local()
-                + if blackout.to.is_day() {
-                    Duration::days(1)
-                } else {
-                    Duration::zero()
-                };
+            let end = blackout.to.local() + if blackout.to.is_day() { Duration::days(1) } else { Duration::zero() };
             (utc(blackout.from.local(), zone), utc(end, zone))
         })
         .collect();
@@ -110,10 +93,7 @@ fn instant(day: NaiveDate, minutes: u32, zone: Tz) -> DateTime<Utc> {
 /// Local time to UTC. A time that the clock shows twice is its first showing; one that it skips is an hour later.
 fn utc(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     let found = zone.from_local_datetime(&local).earliest();
-    let found = found.or_else(|| {
-        zone.from_local_datetime(&(local + Duration::hours(1)))
-            .earliest()
-    });
+    let found = found.or_else(|| zone.from_local_datetime(&(local + Duration::hours(1))).earliest());
     found.map_or_else(|| local.and_utc(), |time| time.with_timezone(&Utc))
 }
 
@@ -140,41 +120,25 @@ mod tests {
         // Thursday 2026-11-19, 10:00 in Vienna.
         assert_eq!(opening(&office, at("2026-11-19T09:00:00Z")), Opening::Now);
         // Thursday 16:30 → Monday 09:00, which is 08:00 UTC in winter.
-        assert_eq!(
-            opening(&office, at("2026-11-19T15:30:00Z")),
-            Opening::At(at("2026-11-23T08:00:00Z"))
-        );
+        assert_eq!(opening(&office, at("2026-11-19T15:30:00Z")), Opening::At(at("2026-11-23T08:00:00Z")));
         // Inside the blackout: it ends with 2027-01-06; Thursday the 7th opens at nine.
-        assert_eq!(
-            opening(&office, at("2026-12-22T09:00:00Z")),
-            Opening::At(at("2027-01-07T08:00:00Z"))
-        );
+        assert_eq!(opening(&office, at("2026-12-22T09:00:00Z")), Opening::At(at("2027-01-07T08:00:00Z")));
         // Summer time.
-        assert_eq!(
-            opening(&office, at("2027-07-05T06:59:00Z")),
-            Opening::At(at("2027-07-05T07:00:00Z"))
-        );
+        assert_eq!(opening(&office, at("2027-07-05T06:59:00Z")), Opening::At(at("2027-07-05T07:00:00Z")));
     }
 
     #[test]
     fn always_and_never() {
         let free = windows(serde_json::json!({ "timezone": "UTC" }));
         assert_eq!(opening(&free, at("2026-11-21T23:59:59Z")), Opening::Now);
-        let shut = windows(
-            serde_json::json!({ "timezone": "UTC", "blackouts": [{ "from": "2026-01-01", "to": "2030-01-01" }] }),
-        );
+        let shut = windows(serde_json::json!({ "timezone": "UTC", "blackouts": [{ "from": "2026-01-01", "to": "2030-01-01" }] }));
         assert_eq!(opening(&shut, at("2026-11-21T00:00:00Z")), Opening::Never);
     }
 
     #[test]
     fn a_skipped_hour_does_not_stop_the_day() {
         // On 2027-03-28 the clock in Vienna goes from 02:00 to 03:00.
-        let night = windows(
-            serde_json::json!({ "timezone": "Europe/Vienna", "allow": [{ "from": "02:30", "to": "04:00" }] }),
-        );
-        assert_eq!(
-            opening(&night, at("2027-03-28T00:00:00Z")),
-            Opening::At(at("2027-03-28T01:30:00Z"))
-        );
+        let night = windows(serde_json::json!({ "timezone": "Europe/Vienna", "allow": [{ "from": "02:30", "to": "04:00" }] }));
+        assert_eq!(opening(&night, at("2027-03-28T00:00:00Z")), Opening::At(at("2027-03-28T01:30:00Z")));
     }
 }

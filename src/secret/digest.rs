@@ -45,10 +45,7 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_hex(b"abc"), abc);
         assert_eq!(sha256_hex_of(&b"abc"[..]).unwrap(), abc);
-        assert_eq!(
-            sha256_hex_of(io::repeat(b'a').take(1_000_000)).unwrap(),
-            sha256_hex(&vec![b'a'; 1_000_000])
-        );
+        assert_eq!(sha256_hex_of(io::repeat(b'a').take(1_000_000)).unwrap(), sha256_hex(&vec![b'a'; 1_000_000]));
         assert_eq!(hex(&[0, 0x0f, 0xff]), "000fff");
     }
 }

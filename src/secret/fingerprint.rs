@@ -16,14 +16,8 @@ impl Fingerprint {
     /// Reads a fingerprint as it is written.
     pub fn parse(text: &str) -> Result<Self, FingerprintProblem> {
         let digits = text.strip_prefix(PREFIX).ok_or(FingerprintProblem)?;
-        let all_hex = digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if digits.len() == 64 && all_hex {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(FingerprintProblem)
-        }
+        let all_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if digits.len() == 64 && all_hex { Ok(Self(text.to_owned())) } else { Err(FingerprintProblem) }
     }
 
     /// The written form.
@@ -33,9 +27,7 @@ impl Fingerprint {
 
     /// The first twelve hex digits: enough to tell two keys apart on a screen, never to identify one in evidence.
     pub fn short(&self) -> &str {
-        self.0
-            .get(PREFIX.len()..PREFIX.len() + 12)
-            .unwrap_or(&self.0)
+        self.0.get(PREFIX.len()..PREFIX.len() + 12).unwrap_or(&self.0)
     }
 
     /// Wraps a finished HMAC.
@@ -92,9 +84,7 @@ mod tests {
         for bad in ["", "sk-live-secret", &short, &upper, &plain] {
             assert!(Fingerprint::parse(bad).is_err(), "{bad}");
         }
-        let said = serde_json::from_str::<Fingerprint>("\"sk-live-secret\"")
-            .unwrap_err()
-            .to_string();
+        let said = serde_json::from_str::<Fingerprint>("\"sk-live-secret\"").unwrap_err().to_string();
         assert!(!said.contains("sk-live"), "{said}");
     }
 }

@@ -41,35 +41,23 @@ impl FingerprintKey {
         let text = bytes.trim_ascii();
         let mut decoded = match text.len() {
             64 => from_hex(text).ok_or(KeyProblem::Form { length: text.len() })?,
-            44 => STANDARD
-                .decode(text)
-                .map_err(|_| KeyProblem::Form { length: text.len() })?,
-            43 => STANDARD_NO_PAD
-                .decode(text)
-                .map_err(|_| KeyProblem::Form { length: text.len() })?,
+            44 => STANDARD.decode(text).map_err(|_| KeyProblem::Form { length: text.len() })?,
+            43 => STANDARD_NO_PAD.decode(text).map_err(|_| KeyProblem::Form { length: text.len() })?,
             length => return Err(KeyProblem::Form { length }),
         };
         let key = <[u8; LENGTH]>::try_from(decoded.as_slice());
         decoded.zeroize();
-        key.map(|raw| Self(Zeroizing::new(raw)))
-            .map_err(|_| KeyProblem::Form { length: text.len() })
+        key.map(|raw| Self(Zeroizing::new(raw))).map_err(|_| KeyProblem::Form { length: text.len() })
     }
 
     /// Reads a key from a file that nobody but its owner can read.
     pub fn from_file(path: &Path) -> Result<Self, KeyProblem> {
-        let failed = |source| KeyProblem::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| KeyProblem::File { action: "read", path: path.to_owned(), source };
         let mut file = fs::File::open(path).map_err(failed)?;
         let about = file.metadata().map_err(failed)?;
         let mode = about.mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(KeyProblem::Readable {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(KeyProblem::Readable { path: path.to_owned(), mode });
         }
         // A key is tiny; a path that names something else is not read to its end.
         let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
@@ -81,11 +69,7 @@ impl FingerprintKey {
     ///
     /// Fails if the file exists: another run may have fingerprints under that key already.
     pub fn create_file(path: &Path) -> Result<Self, KeyProblem> {
-        let failed = |source| KeyProblem::File {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| KeyProblem::File { action: "write", path: path.to_owned(), source };
         let key = Self::generate()?;
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -99,11 +83,8 @@ impl FingerprintKey {
         let line = Zeroizing::new(format!("{}\n", *key.as_hex()));
         file.write_all(line.as_bytes()).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
-        file.persist_noclobber(path)
-            .map_err(|refused| failed(refused.error))?;
-        fs::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed)?;
+        file.persist_noclobber(path).map_err(|refused| failed(refused.error))?;
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(key)
     }
 
@@ -116,18 +97,12 @@ impl FingerprintKey {
     /// Sixteen hex digits that tell whether two keys are the same. May be written anywhere; it is in the journal, and a
     /// resume with another key stops.
     pub fn check_value(&self) -> String {
-        hex(self.sign(CHECK_TEXT).as_ref())
-            .chars()
-            .take(16)
-            .collect()
+        hex(self.sign(CHECK_TEXT).as_ref()).chars().take(16).collect()
     }
 
     /// The written forms of the key, for the scrubber: the key is itself something that must not leak.
     pub fn needles(&self) -> [SecretText; 2] {
-        [
-            SecretText::new(self.as_hex().as_str()),
-            SecretText::new(STANDARD_NO_PAD.encode(self.0.as_slice())),
-        ]
+        [SecretText::new(self.as_hex().as_str()), SecretText::new(STANDARD_NO_PAD.encode(self.0.as_slice()))]
     }
 
     fn as_hex(&self) -> Zeroizing<String> {
@@ -140,20 +115,8 @@ impl FingerprintKey {
 }
 
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-    };
-    text.chunks(2)
-        .map(|pair| {
-            if let [high, low] = pair {
-                Some(digit(*high)? << 4 | digit(*low)?)
-            } else {
-                None
-            }
-        })
-        .collect()
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    text.chunks(2).map(|pair| if let [high, low] = pair { Some(digit(*high)? << 4 | digit(*low)?) } else { None }).collect()
 }
 
 /// Why there is no fingerprint key. Never repeats key material.
@@ -202,8 +165,7 @@ mod tests {
     #[test]
     fn a_fingerprint_can_be_repeated_with_any_tool() {
         // printf %s 'Hi There' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0b0b…
-        let expected =
-            "hmac-sha256:198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7";
+        let expected = "hmac-sha256:198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7";
         assert_eq!(key().of(&SecretText::new("Hi There")).as_str(), expected);
         assert_ne!(key().of(&SecretText::new("hi there")).as_str(), expected);
     }
@@ -212,25 +174,12 @@ mod tests {
     fn the_three_forms_are_one_key() {
         let check = key().check_value();
         assert_eq!(check.len(), 16);
-        for form in [
-            "0b".repeat(32),
-            format!("{}\n", "0B".repeat(32)),
-            STANDARD.encode([0x0b; 32]),
-            STANDARD_NO_PAD.encode([0x0b; 32]),
-        ] {
-            assert_eq!(
-                FingerprintKey::from_bytes(form.as_bytes())
-                    .unwrap()
-                    .check_value(),
-                check
-            );
+        for form in ["0b".repeat(32), format!("{}\n", "0B".repeat(32)), STANDARD.encode([0x0b; 32]), STANDARD_NO_PAD.encode([0x0b; 32])] {
+            assert_eq!(FingerprintKey::from_bytes(form.as_bytes()).unwrap().check_value(), check);
         }
         assert_ne!(FingerprintKey::generate().unwrap().check_value(), check);
         for bad in [&b""[..], b"short", &[b'g'; 64], &[0; 31], &[0; 33]] {
-            assert!(matches!(
-                FingerprintKey::from_bytes(bad),
-                Err(KeyProblem::Form { .. })
-            ));
+            assert!(matches!(FingerprintKey::from_bytes(bad), Err(KeyProblem::Form { .. })));
         }
     }
 
@@ -239,30 +188,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fingerprint.key");
         let made = FingerprintKey::create_file(&path).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(
-            FingerprintKey::from_file(&path).unwrap().check_value(),
-            made.check_value()
-        );
-        assert!(matches!(
-            FingerprintKey::create_file(&path),
-            Err(KeyProblem::File {
-                action: "write",
-                ..
-            })
-        ));
-        assert_eq!(
-            FingerprintKey::from_file(&path).unwrap().check_value(),
-            made.check_value()
-        );
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(FingerprintKey::from_file(&path).unwrap().check_value(), made.check_value());
+        assert!(matches!(FingerprintKey::create_file(&path), Err(KeyProblem::File { action: "write", .. })));
+        assert_eq!(FingerprintKey::from_file(&path).unwrap().check_value(), made.check_value());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -271,13 +201,7 @@ mod tests {
         let path = folder.path().join("fingerprint.key");
         FingerprintKey::create_file(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(
-            FingerprintKey::from_file(&path),
-            Err(KeyProblem::Readable { mode: 0o640, .. })
-        ));
-        assert!(matches!(
-            FingerprintKey::from_file(&folder.path().join("none")),
-            Err(KeyProblem::File { .. })
-        ));
+        assert!(matches!(FingerprintKey::from_file(&path), Err(KeyProblem::Readable { mode: 0o640, .. })));
+        assert!(matches!(FingerprintKey::from_file(&folder.path().join("none")), Err(KeyProblem::File { .. })));
     }
 }

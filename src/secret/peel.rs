@@ -36,10 +36,7 @@ type Look<'l> = &'l dyn Fn(&[u8]) -> Vec<(usize, usize)>;
 pub(super) fn search(bytes: &[u8], look: Look<'_>) -> Vec<Found> {
     let mut walk = Walk {
         look,
-        work_left: bytes
-            .len()
-            .saturating_mul(WORK_PER_BYTE)
-            .saturating_add(WORK),
+        work_left: bytes.len().saturating_mul(WORK_PER_BYTE).saturating_add(WORK),
         hasher: RandomState::new(),
         seen: HashMap::new(),
         found: Vec::new(),
@@ -61,11 +58,7 @@ struct Walk<'l> {
 impl Walk<'_> {
     fn visit(&mut self, view: &View<'_>) {
         let key = self.hasher.hash_one(&*view.bytes);
-        if self
-            .seen
-            .get(&key)
-            .is_some_and(|depth| *depth <= view.depth)
-        {
+        if self.seen.get(&key).is_some_and(|depth| *depth <= view.depth) {
             return;
         }
         self.seen.insert(key, view.depth);
@@ -76,19 +69,8 @@ impl Walk<'_> {
         };
         self.work_left = work_left;
         for (needle, position) in (self.look)(&view.bytes) {
-            let layers = if view.layers.is_empty() {
-                "plain".to_owned()
-            } else {
-                view.layers.clone()
-            };
-            self.add(
-                view,
-                Found {
-                    needle: Some(needle),
-                    layers,
-                    offset: view.in_file(position),
-                },
-            );
+            let layers = if view.layers.is_empty() { "plain".to_owned() } else { view.layers.clone() };
+            self.add(view, Found { needle: Some(needle), layers, offset: view.in_file(position) });
         }
         if let Some(child) = escapes::joined(view) {
             self.visit(&child);
@@ -121,17 +103,8 @@ impl Walk<'_> {
     }
 
     fn not_to_its_end(&mut self, view: &View<'_>, position: usize) {
-        let layers = format!("{} too large to search", view.layers)
-            .trim_start()
-            .to_owned();
-        self.add(
-            view,
-            Found {
-                needle: None,
-                layers,
-                offset: view.in_file(position),
-            },
-        );
+        let layers = format!("{} too large to search", view.layers).trim_start().to_owned();
+        self.add(view, Found { needle: None, layers, offset: view.in_file(position) });
     }
 
     fn add(&mut self, view: &View<'_>, found: Found) {
@@ -148,9 +121,7 @@ fn settle(mut found: Vec<(usize, Found)>, length: usize) -> Vec<Found> {
     let mut kept: Vec<Found> = Vec::new();
     for (_, mut finding) in found {
         finding.offset = finding.offset.min(length.saturating_sub(1));
-        let known = |other: &Found| {
-            other.needle == finding.needle && other.offset.abs_diff(finding.offset) < SAME_PLACE
-        };
+        let known = |other: &Found| other.needle == finding.needle && other.offset.abs_diff(finding.offset) < SAME_PLACE;
         // Two plain findings are two places, however close.
         if is_plain(&finding) || !kept.iter().any(known) {
             kept.push(finding);

@@ -16,9 +16,7 @@ pub fn random_id(bytes: usize) -> Result<String, NoRandomness> {
 
 /// Fills a buffer from the operating system's generator.
 pub(super) fn fill(buffer: &mut [u8]) -> Result<(), NoRandomness> {
-    getrandom::fill(buffer).map_err(|error| NoRandomness {
-        why: error.to_string(),
-    })
+    getrandom::fill(buffer).map_err(|error| NoRandomness { why: error.to_string() })
 }
 
 fn base32(raw: &[u8]) -> String {

@@ -9,31 +9,20 @@ const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// Marks that address encoders leave alone, from the strictest encoder to none left alone but letters and digits.
-const KEPT_IN_ADDRESSES: [&str; 5] = [
-    "-_.~",
-    "-_.~!'()*",
-    "-_.~!$&'()*+,;=:@",
-    "-_.~!$&'()*+,;=:@/?",
-    "*-._",
-];
+const KEPT_IN_ADDRESSES: [&str; 5] = ["-_.~", "-_.~!'()*", "-_.~!$&'()*+,;=:@", "-_.~!$&'()*+,;=:@/?", "*-._"];
 
 /// Every form of `text`, with a name for people, the plain one first. Forms that look like an earlier one are left out.
 pub(super) fn of(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let bytes = text.as_bytes();
     let mut forms: Vec<(&'static str, Vec<u8>)> = Vec::new();
     let mut add = |name, form: Vec<u8>| {
-        if !forms
-            .iter()
-            .any(|(_, known)| known.eq_ignore_ascii_case(&form))
-        {
+        if !forms.iter().any(|(_, known)| known.eq_ignore_ascii_case(&form)) {
             forms.push((name, form));
         }
     };
     add("plain", bytes.to_vec());
     for kept in KEPT_IN_ADDRESSES {
-        let once = percent(bytes, |byte| {
-            byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte)
-        });
+        let once = percent(bytes, |byte| byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte));
         add("percent", once.replace("%20", "+").into_bytes());
         add("percent twice", once.replace('%', "%25").into_bytes());
         add("percent", once.into_bytes());
@@ -43,14 +32,8 @@ pub(super) fn of(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     add("html", html(text, "&#39;").into_bytes());
     add("html", html(text, "&#x27;").into_bytes());
     add("html", html(text, "&apos;").into_bytes());
-    add(
-        "html",
-        each_char(text, |out, c| write!(out, "&#{};", u32::from(c))),
-    );
-    add(
-        "html",
-        each_char(text, |out, c| write!(out, "&#x{:x};", u32::from(c))),
-    );
+    add("html", each_char(text, |out, c| write!(out, "&#{};", u32::from(c))));
+    add("html", each_char(text, |out, c| write!(out, "&#x{:x};", u32::from(c))));
     add("quoted-printable", quoted_printable(bytes).into_bytes());
     for phase in 0..3 {
         add("base64", based(bytes, BASE64, 6, phase));
@@ -60,29 +43,17 @@ pub(super) fn of(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         add("base32", based(bytes, BASE32, 5, phase));
     }
     for (before, between) in [("", ""), ("", " "), ("", ":"), ("\\x", ""), ("0x", ", ")] {
-        let pairs: Vec<String> = bytes
-            .iter()
-            .map(|byte| format!("{before}{byte:02x}"))
-            .collect();
+        let pairs: Vec<String> = bytes.iter().map(|byte| format!("{before}{byte:02x}")).collect();
         add("hex", pairs.join(between).into_bytes());
     }
-    add(
-        "utf-16",
-        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-    );
-    add(
-        "utf-16",
-        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-    );
+    add("utf-16", text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+    add("utf-16", text.encode_utf16().flat_map(u16::to_be_bytes).collect());
     forms
 }
 
 fn json(text: &str, add: &mut impl FnMut(&'static str, Vec<u8>)) {
     let quoted = serde_json::to_string(text).unwrap_or_default();
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or_default();
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
     if inner.is_empty() {
         return;
     }
@@ -104,22 +75,9 @@ fn json(text: &str, add: &mut impl FnMut(&'static str, Vec<u8>)) {
     };
     add("json", escaped(|c| c.is_ascii()));
     add("json", escaped(|c| !matches!(c, '<' | '>' | '&')));
-    add(
-        "json",
-        escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&')),
-    );
-    add(
-        "json",
-        escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&' | '\'' | '+' | '=')),
-    );
-    add(
-        "json",
-        each_char(text, |out, c| {
-            c.encode_utf16(&mut [0; 2])
-                .iter()
-                .try_for_each(|unit| write!(out, "\\u{unit:04x}"))
-        }),
-    );
+    add("json", escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&')));
+    add("json", escaped(|c| c.is_ascii() && !matches!(c, '<' | '>' | '&' | '\'' | '+' | '=')));
+    add("json", each_char(text, |out, c| c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))));
     add("debug", text.escape_debug().to_string().into_bytes());
 }
 
@@ -136,10 +94,7 @@ fn percent(bytes: &[u8], keep: impl Fn(u8) -> bool) -> String {
 }
 
 fn html(text: &str, apostrophe: &str) -> String {
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;").replace('\'', apostrophe)
 }
 
@@ -170,18 +125,11 @@ fn based(bytes: &[u8], alphabet: &[u8], bits: usize, before: usize) -> Vec<u8> {
     let first = (before * 8).div_ceil(bits);
     let end = ((before + bytes.len()) * 8) / bits;
     let bit = |at: usize| {
-        let byte = (at / 8)
-            .checked_sub(before)
-            .and_then(|index| bytes.get(index))
-            .copied()
-            .unwrap_or(0);
+        let byte = (at / 8).checked_sub(before).and_then(|index| bytes.get(index)).copied().unwrap_or(0);
         usize::from(byte >> (7 - at % 8) & 1)
     };
-    let digit =
-        |index: usize| (index * bits..(index + 1) * bits).fold(0, |value, at| value << 1 | bit(at));
-    (first..end)
-        .filter_map(|index| alphabet.get(digit(index)).copied())
-        .collect()
+    let digit = |index: usize| (index * bits..(index + 1) * bits).fold(0, |value, at| value << 1 | bit(at));
+    (first..end).filter_map(|index| alphabet.get(digit(index)).copied()).collect()
 }
 
 #[cfg(test)]
@@ -194,11 +142,7 @@ mod tests {
     const SECRET: &str = "sk-a/b+c?d>e&f\"g'h=i~j_k é";
 
     fn caught(text: &str) -> bool {
-        let found = |form: &[u8]| {
-            text.as_bytes()
-                .windows(form.len())
-                .any(|piece| piece.eq_ignore_ascii_case(form))
-        };
+        let found = |form: &[u8]| text.as_bytes().windows(form.len()).any(|piece| piece.eq_ignore_ascii_case(form));
         of(SECRET).iter().any(|(_, form)| found(form))
     }
 
@@ -237,9 +181,6 @@ mod tests {
     #[test]
     fn a_plain_secret_has_few_forms() {
         let forms = of("0123456789abcdef");
-        assert!(
-            forms.iter().filter(|(name, _)| *name == "json").count() == 1,
-            "only the all-escaped one"
-        );
+        assert!(forms.iter().filter(|(name, _)| *name == "json").count() == 1, "only the all-escaped one");
     }
 }

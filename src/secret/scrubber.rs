@@ -71,15 +71,8 @@ impl Scrubber {
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let secret = SecretText::new(value);
-        if !state
-            .needles
-            .iter()
-            .any(|known| known.label == label && known.secret.same_as(&secret))
-        {
-            state.needles.push(Needle {
-                label: label.to_owned(),
-                secret,
-            });
+        if !state.needles.iter().any(|known| known.label == label && known.secret.same_as(&secret)) {
+            state.needles.push(Needle { label: label.to_owned(), secret });
             state.rebuild();
         }
         true
@@ -87,11 +80,7 @@ impl Scrubber {
 
     /// The names of all registered secrets, in the order of their arrival.
     pub fn labels(&self) -> Vec<String> {
-        self.read()
-            .needles
-            .iter()
-            .map(|needle| needle.label.clone())
-            .collect()
+        self.read().needles.iter().map(|needle| needle.label.clone()).collect()
     }
 
     /// The text with every secret, in every known form, replaced by [`REDACTED`].
@@ -124,11 +113,7 @@ impl Scrubber {
         if let Some(search) = &state.whole.search {
             for found in search.find_overlapping_iter(bytes) {
                 let (needle, form) = state.whole.of(found.pattern().as_usize());
-                let hit = Hit {
-                    label: state.label(needle),
-                    encoding: form.to_owned(),
-                    offset: found.start(),
-                };
+                let hit = Hit { label: state.label(needle), encoding: form.to_owned(), offset: found.start() };
                 if !hits.contains(&hit) {
                     hits.push(hit);
                 }
@@ -147,15 +132,8 @@ impl Scrubber {
         if let Some(search) = &state.pieces.search {
             let look = |layer: &[u8]| state.pieces_in(search, layer);
             for found in peel::search(bytes, &look) {
-                let label = found.needle.map_or_else(
-                    || "(not searched to its end)".to_owned(),
-                    |n| state.label(n),
-                );
-                hits.push(Hit {
-                    label,
-                    encoding: found.layers,
-                    offset: found.offset,
-                });
+                let label = found.needle.map_or_else(|| "(not searched to its end)".to_owned(), |n| state.label(n));
+                hits.push(Hit { label, encoding: found.layers, offset: found.offset });
             }
         }
         hits
@@ -175,35 +153,23 @@ impl State {
             // A secret of several lines is also looked for line by line: that is how logs print it.
             let lines = telling_lines(value).filter(|line| line.len() >= PIECE && *line != value);
             for text in std::iter::once(value).chain(lines) {
-                let forms = renderings::of(text)
-                    .into_iter()
-                    .filter(|(_, form)| form.len() >= SHORTEST);
+                let forms = renderings::of(text).into_iter().filter(|(_, form)| form.len() >= SHORTEST);
                 whole.extend(forms.map(|(name, form)| (form, index, name)));
             }
             let body: Vec<u8> = telling_lines(value).flat_map(str::bytes).collect();
             let body = telling_part(&body);
-            pieces.extend(
-                body.windows(PIECE.min(body.len()).max(1))
-                    .map(|piece| (piece.to_vec(), index, "plain")),
-            );
+            pieces.extend(body.windows(PIECE.min(body.len()).max(1)).map(|piece| (piece.to_vec(), index, "plain")));
         }
         self.whole = Table::build(whole);
         self.pieces = Table::build(pieces);
     }
 
     fn label(&self, needle: usize) -> String {
-        self.needles
-            .get(needle)
-            .map(|needle| needle.label.clone())
-            .unwrap_or_default()
+        self.needles.get(needle).map(|needle| needle.label.clone()).unwrap_or_default()
     }
 
     fn not_searched(&self, table: &Table) -> Option<Hit> {
-        let hit = || Hit {
-            label: "(not searched)".to_owned(),
-            encoding: "too many secrets".to_owned(),
-            offset: 0,
-        };
+        let hit = || Hit { label: "(not searched)".to_owned(), encoding: "too many secrets".to_owned(), offset: 0 };
         table.broken.then(hit)
     }
 
@@ -224,19 +190,10 @@ impl State {
 
 impl Table {
     fn build(patterns: Vec<(Vec<u8>, usize, &'static str)>) -> Self {
-        let meaning = patterns
-            .iter()
-            .map(|(_, needle, form)| (*needle, *form))
-            .collect();
-        let built = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .build(patterns.iter().map(|(bytes, ..)| bytes));
+        let meaning = patterns.iter().map(|(_, needle, form)| (*needle, *form)).collect();
+        let built = AhoCorasick::builder().ascii_case_insensitive(true).build(patterns.iter().map(|(bytes, ..)| bytes));
         let broken = built.is_err();
-        Self {
-            search: built.ok(),
-            meaning,
-            broken,
-        }
+        Self { search: built.ok(), meaning, broken }
     }
 
     fn of(&self, pattern: usize) -> (usize, &'static str) {
@@ -248,10 +205,7 @@ impl Table {
         let Some(search) = &self.search else {
             return Vec::new();
         };
-        let mut found: Vec<(usize, usize)> = search
-            .find_overlapping_iter(bytes)
-            .map(|m| (m.start(), m.end()))
-            .collect();
+        let mut found: Vec<(usize, usize)> = search.find_overlapping_iter(bytes).map(|m| (m.start(), m.end())).collect();
         found.sort_unstable();
         let mut merged: Vec<(usize, usize)> = Vec::new();
         for (start, end) in found {
@@ -278,17 +232,12 @@ fn replace(bytes: &[u8], spans: &[(usize, usize)]) -> Vec<u8> {
 
 /// The lines of a secret without the armour of PEM files, which every public certificate has too.
 fn telling_lines(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("-----"))
+    value.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("-----"))
 }
 
 /// What of a secret is secret: of a web hook's address, what follows the host, whose name may stand anywhere.
 fn telling_part(body: &[u8]) -> &[u8] {
-    let rest = body
-        .strip_prefix(b"https://")
-        .or_else(|| body.strip_prefix(b"http://"));
+    let rest = body.strip_prefix(b"https://").or_else(|| body.strip_prefix(b"http://"));
     let path = rest.and_then(|rest| {
         let slash = rest.iter().position(|byte| *byte == b'/')?;
         let (host, path) = rest.split_at_checked(slash + 1)?;

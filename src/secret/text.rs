@@ -33,11 +33,7 @@ impl SecretText {
         if length > LONGEST_MINTED {
             return Err(SecretProblem::TooLong { length });
         }
-        match secret
-            .expose()
-            .bytes()
-            .position(|byte| !may_be_minted(byte))
-        {
+        match secret.expose().bytes().position(|byte| !may_be_minted(byte)) {
             Some(at) => Err(SecretProblem::Character { position: at + 1 }),
             None => Ok(secret),
         }
@@ -60,8 +56,7 @@ impl SecretText {
 
     /// Whether both hold the same value, without telling by the time it takes where they differ.
     pub fn same_as(&self, other: &Self) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes())
-            .is_ok()
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
     }
 
     /// A second copy, asked for by name because each copy is one more place to leak from.
@@ -140,37 +135,14 @@ mod tests {
 
     // Checked by the compiler, with a type that has all four as the control.
     const _: () = {
-        assert!(
-            Ask::<String>::DEBUG
-                && Ask::<String>::DISPLAY
-                && Ask::<String>::CLONE
-                && Ask::<String>::SERIALIZE
-        );
+        assert!(Ask::<String>::DEBUG && Ask::<String>::DISPLAY && Ask::<String>::CLONE && Ask::<String>::SERIALIZE);
         assert!(!Ask::<SecretText>::DEBUG, "a secret must not be printable");
-        assert!(
-            !Ask::<SecretText>::DISPLAY,
-            "a secret must not be printable"
-        );
-        assert!(
-            !Ask::<SecretText>::CLONE,
-            "a copy of a secret must be asked for by name"
-        );
-        assert!(
-            !Ask::<SecretText>::SERIALIZE,
-            "a secret must not be written"
-        );
-        assert!(
-            !Ask::<crate::secret::FingerprintKey>::DEBUG,
-            "a key must not be printable"
-        );
-        assert!(
-            !Ask::<crate::secret::FingerprintKey>::SERIALIZE,
-            "a key must not be written"
-        );
-        assert!(
-            !Ask::<crate::secret::Scrubber>::DEBUG,
-            "the scrubber holds secrets"
-        );
+        assert!(!Ask::<SecretText>::DISPLAY, "a secret must not be printable");
+        assert!(!Ask::<SecretText>::CLONE, "a copy of a secret must be asked for by name");
+        assert!(!Ask::<SecretText>::SERIALIZE, "a secret must not be written");
+        assert!(!Ask::<crate::secret::FingerprintKey>::DEBUG, "a key must not be printable");
+        assert!(!Ask::<crate::secret::FingerprintKey>::SERIALIZE, "a key must not be written");
+        assert!(!Ask::<crate::secret::Scrubber>::DEBUG, "the scrubber holds secrets");
     };
 
     fn problem(value: &str) -> SecretProblem {
@@ -181,27 +153,15 @@ mod tests {
     fn a_minted_secret_is_visible_ascii_of_a_sane_length() {
         assert!(SecretText::minted("sk-0123456789abcdef0".to_owned()).is_ok());
         assert!(SecretText::minted("~".repeat(4096)).is_ok());
-        assert_eq!(
-            problem("sk-0123456789abcdef"),
-            SecretProblem::TooShort { length: 19 }
-        );
-        assert_eq!(
-            problem(&"a".repeat(4097)),
-            SecretProblem::TooLong { length: 4097 }
-        );
+        assert_eq!(problem("sk-0123456789abcdef"), SecretProblem::TooShort { length: 19 });
+        assert_eq!(problem(&"a".repeat(4097)), SecretProblem::TooLong { length: 4097 });
     }
 
     #[test]
     fn a_minted_secret_cannot_break_out_of_what_holds_it() {
-        for bad in [
-            ' ', '"', '\'', '`', '\\', '\n', '\r', '\t', '\0', '\u{7f}', 'é', '\u{202e}',
-        ] {
+        for bad in [' ', '"', '\'', '`', '\\', '\n', '\r', '\t', '\0', '\u{7f}', 'é', '\u{202e}'] {
             let value = format!("sk-0123456789{bad}abcdefghij");
-            assert_eq!(
-                problem(&value),
-                SecretProblem::Character { position: 14 },
-                "{bad:?}"
-            );
+            assert_eq!(problem(&value), SecretProblem::Character { position: 14 }, "{bad:?}");
         }
     }
 

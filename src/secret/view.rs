@@ -22,21 +22,13 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// The file itself.
     pub(crate) fn top(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: Cow::Borrowed(bytes),
-            layers: String::new(),
-            depth: 0,
-            anchors: Vec::new(),
-        }
+        Self { bytes: Cow::Borrowed(bytes), layers: String::new(), depth: 0, anchors: Vec::new() }
     }
 
     /// About where in the file the byte at `position` came from.
     pub(crate) fn in_file(&self, position: usize) -> usize {
         let after = self.anchors.partition_point(|(here, _)| *here <= position);
-        match after
-            .checked_sub(1)
-            .and_then(|index| self.anchors.get(index))
-        {
+        match after.checked_sub(1).and_then(|index| self.anchors.get(index)) {
             Some((here, file)) => file + (position - here),
             None => position,
         }
@@ -53,11 +45,7 @@ pub(super) struct Builder<'p> {
 impl<'p> Builder<'p> {
     /// Begins an empty layer under `parent`.
     pub(crate) fn under(parent: &'p View<'p>) -> Self {
-        Self {
-            parent,
-            bytes: Vec::new(),
-            anchors: Vec::new(),
-        }
+        Self { parent, bytes: Vec::new(), anchors: Vec::new() }
     }
 
     /// Adds one byte that came from `source` in the parent.
@@ -91,26 +79,15 @@ impl<'p> Builder<'p> {
         }
         self.anchors.retain(|(_, file)| *file != usize::MAX);
         let above = &self.parent.layers;
-        let layers = if above.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{above} > {name}")
-        };
+        let layers = if above.is_empty() { name.to_owned() } else { format!("{above} > {name}") };
         let depth = self.parent.depth + cost;
-        Some(View {
-            bytes: Cow::Owned(self.bytes),
-            layers,
-            depth,
-            anchors: self.anchors,
-        })
+        Some(View { bytes: Cow::Owned(self.bytes), layers, depth, anchors: self.anchors })
     }
 
     fn anchor(&mut self, source: usize) {
         let here = self.bytes.len();
         match self.anchors.last_mut() {
-            Some((place, file)) if *file == usize::MAX && *place == here => {
-                *file = self.parent.in_file(source)
-            }
+            Some((place, file)) if *file == usize::MAX && *place == here => *file = self.parent.in_file(source),
             Some((place, _)) if here - *place < ANCHOR_EVERY => {}
             _ => {
                 let file = self.parent.in_file(source);
@@ -134,22 +111,11 @@ mod tests {
         outer.gap();
         outer.extend(&[b'x'; 600], 2000);
         let outer = outer.done("outer", 1).unwrap();
-        assert_eq!(
-            (
-                outer.in_file(0),
-                outer.in_file(4),
-                outer.in_file(6),
-                outer.in_file(500)
-            ),
-            (100, 104, 2000, 2494)
-        );
+        assert_eq!((outer.in_file(0), outer.in_file(4), outer.in_file(6), outer.in_file(500)), (100, 104, 2000, 2494));
         let mut inner = Builder::under(&outer);
         inner.push(b'y', 506);
         let inner = inner.done("inner", 1).unwrap();
-        assert_eq!(
-            (inner.in_file(0), inner.layers.as_str(), inner.depth),
-            (2500, "outer > inner", 2)
-        );
+        assert_eq!((inner.in_file(0), inner.layers.as_str(), inner.depth), (2500, "outer > inner", 2));
         let mut empty = Builder::under(&top);
         empty.gap();
         assert!(empty.done("empty", 1).is_none());

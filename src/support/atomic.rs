@@ -26,10 +26,7 @@ pub struct Options {
 impl Options {
     /// Keeps mode and owner, and tags the temporary file.
     pub fn tagged(tag: impl Into<String>) -> Self {
-        Self {
-            tag: tag.into(),
-            ..Self::default()
-        }
+        Self { tag: tag.into(), ..Self::default() }
     }
 }
 
@@ -43,22 +40,15 @@ pub fn replace(path: &Path, bytes: &[u8], options: &Options) -> Result<(), FileP
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed("look at", &target)(error)),
     };
-    let mode = options
-        .mode
-        .or(before.as_ref().map(|about| about.mode() & 0o7777))
-        .unwrap_or(0o600);
+    let mode = options.mode.or(before.as_ref().map(|about| about.mode() & 0o7777)).unwrap_or(0o600);
     let file = written_beside(&target, bytes, &options.tag)?;
-    if let Some((user, group)) = options
-        .owner
-        .or(before.as_ref().map(|about| (about.uid(), about.gid())))
-    {
+    if let Some((user, group)) = options.owner.or(before.as_ref().map(|about| (about.uid(), about.gid()))) {
         keep_owner(file.as_file(), &target, user, group)?;
     }
     // After the owner: changing the owner takes some bits away.
     set_mode(&file, &target, mode)?;
     file.as_file().sync_all().map_err(failed("sync", &target))?;
-    file.persist(&target)
-        .map_err(|refused| renamed(&target, refused.error))?;
+    file.persist(&target).map_err(|refused| renamed(&target, refused.error))?;
     sync_dir(folder_of(&target))
 }
 
@@ -67,16 +57,13 @@ pub fn create_new_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fil
     let file = written_beside(path, bytes, "new")?;
     set_mode(&file, path, mode)?;
     file.as_file().sync_all().map_err(failed("sync", path))?;
-    file.persist_noclobber(path)
-        .map_err(|refused| renamed(path, refused.error))?;
+    file.persist_noclobber(path).map_err(|refused| renamed(path, refused.error))?;
     sync_dir(folder_of(path))
 }
 
 /// Syncs a folder, so that names made or removed in it survive a power cut.
 pub fn sync_dir(folder: &Path) -> Result<(), FileProblem> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed("sync the folder", folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder", folder))
 }
 
 /// Temporary files with this tag in a folder, left by a crash. Deleting them is safe once nothing runs under the tag.
@@ -100,17 +87,11 @@ pub fn resolve(path: &Path) -> Result<PathBuf, FileProblem> {
         Ok(target) => Ok(target),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if fs::symlink_metadata(path).is_ok() {
-                return Err(FileProblem::DeadLink {
-                    path: path.to_owned(),
-                });
+                return Err(FileProblem::DeadLink { path: path.to_owned() });
             }
-            let name = path.file_name().ok_or_else(|| FileProblem::NoFile {
-                path: path.to_owned(),
-            })?;
+            let name = path.file_name().ok_or_else(|| FileProblem::NoFile { path: path.to_owned() })?;
             let folder = folder_of(path);
-            Ok(fs::canonicalize(folder)
-                .map_err(failed("find the folder", folder))?
-                .join(name))
+            Ok(fs::canonicalize(folder).map_err(failed("find the folder", folder))?.join(name))
         }
         Err(error) => Err(failed("look at", path)(error)),
     }
@@ -127,9 +108,7 @@ fn written_beside(target: &Path, bytes: &[u8], tag: &str) -> Result<NamedTempFil
 }
 
 fn set_mode(file: &NamedTempFile, target: &Path, mode: u32) -> Result<(), FileProblem> {
-    file.as_file()
-        .set_permissions(Permissions::from_mode(mode))
-        .map_err(failed("set the mode of", target))
+    file.as_file().set_permissions(Permissions::from_mode(mode)).map_err(failed("set the mode of", target))
 }
 
 fn keep_owner(file: &File, target: &Path, user: u32, group: u32) -> Result<(), FileProblem> {
@@ -138,21 +117,14 @@ fn keep_owner(file: &File, target: &Path, user: u32, group: u32) -> Result<(), F
         return Ok(());
     }
     match fchown(file, Some(user), Some(group)) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(FileProblem::Owner {
-            path: target.to_owned(),
-            user,
-            group,
-        }),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(FileProblem::Owner { path: target.to_owned(), user, group }),
         other => other.map_err(failed("set the owner of", target)),
     }
 }
 
 /// `.keyroll-<tag>-`; whatever is no letter, digit or dash in a tag could lead out of the folder.
 fn prefix_of(tag: &str) -> String {
-    let tag: String = tag
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
+    let tag: String = tag.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!(".keyroll-{tag}-")
 }
 
@@ -165,11 +137,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileProblem {
     let path = path.to_owned();
-    move |source| FileProblem::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| FileProblem::Io { action, path, source }
 }
 
 fn renamed(path: &Path, source: io::Error) -> FileProblem {
@@ -177,11 +145,7 @@ fn renamed(path: &Path, source: io::Error) -> FileProblem {
     match source.kind() {
         io::ErrorKind::ResourceBusy => FileProblem::Busy { path },
         io::ErrorKind::AlreadyExists => FileProblem::Exists { path },
-        _ => FileProblem::Io {
-            action: "put the new content in place of",
-            path,
-            source,
-        },
+        _ => FileProblem::Io { action: "put the new content in place of", path, source },
     }
 }
 
@@ -251,31 +215,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         replace(&path, b"A=1\n", &Options::tagged("r1")).unwrap();
-        assert_eq!(
-            (fs::read(&path).unwrap().as_slice(), mode(&path)),
-            (&b"A=1\n"[..], 0o600)
-        );
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"A=1\n"[..], 0o600));
         fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
         replace(&path, b"A=2\n", &Options::tagged("r1")).unwrap();
-        assert_eq!(
-            (fs::read(&path).unwrap().as_slice(), mode(&path)),
-            (&b"A=2\n"[..], 0o664)
-        );
-        replace(
-            &path,
-            b"A=3\n",
-            &Options {
-                mode: Some(0o640),
-                ..Options::default()
-            },
-        )
-        .unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"A=2\n"[..], 0o664));
+        replace(&path, b"A=3\n", &Options { mode: Some(0o640), ..Options::default() }).unwrap();
         assert_eq!(mode(&path), 0o640);
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -289,14 +235,8 @@ mod tests {
             let about = fs::metadata(&path).unwrap();
             assert_eq!((about.uid(), about.gid()), (4711, 4712));
         } else {
-            let other = Options {
-                owner: Some((0, 0)),
-                ..Options::default()
-            };
-            assert!(matches!(
-                replace(&path, b"new", &other),
-                Err(FileProblem::Owner { .. })
-            ));
+            let other = Options { owner: Some((0, 0)), ..Options::default() };
+            assert!(matches!(replace(&path, b"new", &other), Err(FileProblem::Owner { .. })));
             assert_eq!(fs::read(&path).unwrap(), b"old");
         }
     }
@@ -307,10 +247,7 @@ mod tests {
         let (file, link) = (folder.path().join("real/file"), folder.path().join("link"));
         fs::create_dir(folder.path().join("real")).unwrap();
         std::os::unix::fs::symlink("real/file", &link).unwrap();
-        assert!(matches!(
-            replace(&link, b"x", &Options::default()),
-            Err(FileProblem::DeadLink { .. })
-        ));
+        assert!(matches!(replace(&link, b"x", &Options::default()), Err(FileProblem::DeadLink { .. })));
         fs::write(&file, "old").unwrap();
         replace(&link, b"new", &Options::default()).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -322,10 +259,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("claim");
         create_new_synced(&path, b"one", 0o600).unwrap();
-        assert!(matches!(
-            create_new_synced(&path, b"two", 0o600),
-            Err(FileProblem::Exists { .. })
-        ));
+        assert!(matches!(create_new_synced(&path, b"two", 0o600), Err(FileProblem::Exists { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -333,22 +267,11 @@ mod tests {
     #[test]
     fn what_is_no_file_is_refused_with_its_path() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            replace(folder.path(), b"", &Options::default()),
-            Err(FileProblem::NoFile { .. })
-        ));
+        assert!(matches!(replace(folder.path(), b"", &Options::default()), Err(FileProblem::NoFile { .. })));
         let nowhere = folder.path().join("none/file");
-        let said = replace(&nowhere, b"", &Options::default())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.starts_with("find the folder ") && said.contains("none"),
-            "{said}"
-        );
-        assert!(matches!(
-            renamed(&nowhere, io::Error::from(io::ErrorKind::ResourceBusy)),
-            FileProblem::Busy { .. }
-        ));
+        let said = replace(&nowhere, b"", &Options::default()).unwrap_err().to_string();
+        assert!(said.starts_with("find the folder ") && said.contains("none"), "{said}");
+        assert!(matches!(renamed(&nowhere, io::Error::from(io::ErrorKind::ResourceBusy)), FileProblem::Busy { .. }));
     }
 
     #[test]
@@ -356,14 +279,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("t");
         // Kept, as a crash would.
-        let (_, left) = written_beside(&target, b"half", "run/../1")
-            .unwrap()
-            .keep()
-            .unwrap();
-        written_beside(&target, b"half", "other")
-            .unwrap()
-            .keep()
-            .unwrap();
+        let (_, left) = written_beside(&target, b"half", "run/../1").unwrap().keep().unwrap();
+        written_beside(&target, b"half", "other").unwrap().keep().unwrap();
         assert_eq!(leftovers(folder.path(), "run/../1").unwrap(), [left]);
     }
 }

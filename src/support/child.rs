@@ -66,10 +66,7 @@ pub struct Child<'a> {
 
 impl Child<'_> {
     /// A program with its arguments: no input, one minute, 64 KiB of output.
-    pub fn new(
-        program: impl Into<OsString>,
-        arguments: impl IntoIterator<Item = impl Into<OsString>>,
-    ) -> Self {
+    pub fn new(program: impl Into<OsString>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -89,18 +86,9 @@ impl Child<'_> {
 
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .process_group(0)
-            .kill_on_drop(true);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let passed = ALWAYS
-            .into_iter()
-            .chain(self.pass.iter().map(String::as_str));
+        command.args(&self.arguments).env_clear().process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let passed = ALWAYS.into_iter().chain(self.pass.iter().map(String::as_str));
         for name in passed.filter(|name| !self.is_withheld(name)) {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -147,8 +135,7 @@ impl Finished {
         let text = std::str::from_utf8(&self.output).ok()?;
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
-        (!self.output_cut && !line.is_empty() && !line.contains(['\n', '\r', '\0']))
-            .then(|| SecretText::new(line))
+        (!self.output_cut && !line.is_empty() && !line.contains(['\n', '\r', '\0'])).then(|| SecretText::new(line))
     }
 }
 
@@ -162,10 +149,7 @@ pub async fn run(
     on_start: impl FnOnce(&Started) -> Result<(), String>,
 ) -> Result<Finished, ChildProblem> {
     let name = child.name();
-    let failed = |source| ChildProblem::Start {
-        program: child.name(),
-        source,
-    };
+    let failed = |source| ChildProblem::Start { program: child.name(), source };
     let mut process = child.command().spawn().map_err(failed)?;
     let pid = process.id().unwrap_or(0);
     let mut guard = Guard { pid: Some(pid) };
@@ -175,11 +159,7 @@ pub async fn run(
     }
     let mut output = Kept::first(child.output_limit);
     let mut complaint = Kept::last(STDERR_KEPT);
-    let (mut stdin, stdout, stderr) = (
-        process.stdin.take(),
-        process.stdout.take(),
-        process.stderr.take(),
-    );
+    let (mut stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
     let begun = Instant::now();
     let write = async move {
         if let Some(pipe) = &mut stdin {
@@ -221,17 +201,9 @@ pub async fn run(
     match status {
         Ok(Ok(status)) => {
             guard.pid = None;
-            Ok(Finished {
-                code: status.code(),
-                complaint,
-                output_cut: output.cut,
-                output: output.bytes,
-            })
+            Ok(Finished { code: status.code(), complaint, output_cut: output.cut, output: output.bytes })
         }
-        Ok(Err(source)) => Err(ChildProblem::Wait {
-            program: name,
-            source,
-        }),
+        Ok(Err(source)) => Err(ChildProblem::Wait { program: name, source }),
         Err(_) => {
             end(pid).await;
             // The status is collected only now: until then the number stays taken and the signals reached nobody else.
@@ -242,11 +214,7 @@ pub async fn run(
             while alive(&started) && forced.elapsed() < GRACE {
                 sleep(LOOK_EVERY).await;
             }
-            Err(ChildProblem::TimedOut {
-                program: name,
-                after: begun.elapsed().as_secs(),
-                complaint,
-            })
+            Err(ChildProblem::TimedOut { program: name, after: begun.elapsed().as_secs(), complaint })
         }
     }
 }
@@ -287,22 +255,12 @@ struct Kept {
 impl Kept {
     /// The first bytes. Room for all is made at once: a vector that grows leaves copies of secrets behind.
     fn first(limit: usize) -> Self {
-        Self {
-            bytes: Zeroizing::new(Vec::with_capacity(limit)),
-            limit,
-            cut: false,
-            from_the_end: false,
-        }
+        Self { bytes: Zeroizing::new(Vec::with_capacity(limit)), limit, cut: false, from_the_end: false }
     }
 
     /// The last bytes.
     fn last(limit: usize) -> Self {
-        Self {
-            bytes: Zeroizing::new(Vec::with_capacity(limit + CHUNK)),
-            limit,
-            cut: false,
-            from_the_end: true,
-        }
+        Self { bytes: Zeroizing::new(Vec::with_capacity(limit + CHUNK)), limit, cut: false, from_the_end: true }
     }
 
     async fn fill(&mut self, pipe: Option<impl AsyncRead + Unpin>) {
@@ -322,8 +280,7 @@ impl Kept {
         } else {
             let room = self.limit - self.bytes.len();
             self.cut |= chunk.len() > room;
-            self.bytes
-                .extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            self.bytes.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
         }
     }
 
@@ -333,19 +290,13 @@ impl Kept {
         if self.cut {
             // The first line may begin in the middle of a secret.
             let line_end = bytes.iter().position(|byte| *byte == b'\n');
-            bytes = line_end
-                .and_then(|at| bytes.get(at + 1..))
-                .unwrap_or(b"(one long line, not shown)");
+            bytes = line_end.and_then(|at| bytes.get(at + 1..)).unwrap_or(b"(one long line, not shown)");
         }
         let scrubbed = scrubber.scrub(&String::from_utf8_lossy(bytes));
         // Cleaning can bring the halves of a split secret together.
         let line = scrubber.scrub(&text::clean_to(scrubbed.trim(), usize::MAX));
         let surplus = line.chars().count().saturating_sub(STDERR_SHOWN);
-        if surplus == 0 {
-            line
-        } else {
-            line.chars().skip(surplus).collect()
-        }
+        if surplus == 0 { line } else { line.chars().skip(surplus).collect() }
     }
 }
 
@@ -363,9 +314,7 @@ pub enum ChildProblem {
         source: io::Error,
     },
     /// Its start could not be recorded, so it was ended.
-    #[error(
-        "record the start of {program}: {why}; it was ended at once and may have begun its work"
-    )]
+    #[error("record the start of {program}: {why}; it was ended at once and may have begun its work")]
     NotRecorded {
         /// The program.
         program: String,
@@ -396,11 +345,7 @@ pub enum ChildProblem {
 }
 
 fn said(complaint: &str) -> String {
-    if complaint.is_empty() {
-        String::new()
-    } else {
-        format!("; it said: {complaint}")
-    }
+    if complaint.is_empty() { String::new() } else { format!("; it said: {complaint}") }
 }
 
 #[cfg(test)]

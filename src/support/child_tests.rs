@@ -12,10 +12,7 @@ fn shell(script: &str) -> Child<'static> {
 }
 
 async fn finished(child: &Child<'_>) -> Finished {
-    run(child, &Scrubber::new(), |_| Ok(()))
-        .await
-        .map_err(|problem| problem.to_string())
-        .unwrap()
+    run(child, &Scrubber::new(), |_| Ok(())).await.map_err(|problem| problem.to_string()).unwrap()
 }
 
 fn text_of(finished: &Finished) -> String {
@@ -27,16 +24,10 @@ async fn it_gets_a_short_environment_and_nothing_withheld() {
     // CARGO_MANIFEST_DIR stands for a variable of ours that holds a secret: it is set while tests run.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     let mut child = shell("env");
-    child.set = vec![
-        ("KEYROLL_APP".to_owned(), "chat".to_owned()),
-        ("TOKEN".to_owned(), "x".to_owned()),
-    ];
+    child.set = vec![("KEYROLL_APP".to_owned(), "chat".to_owned()), ("TOKEN".to_owned(), "x".to_owned())];
     child.withhold = vec!["TOKEN".to_owned(), "HOME".to_owned()];
     let seen = text_of(&finished(&child).await);
-    assert!(
-        seen.contains("PATH=") && seen.contains("KEYROLL_APP=chat"),
-        "{seen}"
-    );
+    assert!(seen.contains("PATH=") && seen.contains("KEYROLL_APP=chat"), "{seen}");
     for name in ["CARGO_MANIFEST_DIR", "TOKEN", "HOME="] {
         assert!(!seen.contains(name), "{name} in {seen}");
     }
@@ -53,20 +44,13 @@ async fn secrets_go_in_by_input_and_come_out_as_secrets() {
     assert!(done.succeeded() && done.secret().unwrap().same_as(&secret));
     child.input = Input::Bytes(b"a\nb");
     assert_eq!(text_of(&finished(&child).await), "a\n");
-    assert!(
-        finished(&shell("printf 'two\\nlines\\n'"))
-            .await
-            .secret()
-            .is_none()
-    );
+    assert!(finished(&shell("printf 'two\\nlines\\n'")).await.secret().is_none());
     assert!(finished(&shell("true")).await.secret().is_none());
 }
 
 #[tokio::test]
 async fn output_is_bounded_and_a_child_that_reads_nothing_is_no_failure() {
-    let mut child = shell(
-        "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done",
-    );
+    let mut child = shell("i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done");
     let big = vec![b'x'; 1 << 20];
     child.input = Input::Bytes(&big);
     child.output_limit = 100;
@@ -79,22 +63,12 @@ async fn output_is_bounded_and_a_child_that_reads_nothing_is_no_failure() {
 async fn complaints_are_scrubbed_cleaned_and_short() {
     let scrubber = Scrubber::new();
     scrubber.add("key", &SecretText::new("sk-live-0123456789"));
-    let script =
-        "printf 'bad key sk-live-0123\\033[1m456789\\n and c2stbGl2ZS0wMTIzNDU2Nzg5' >&2; exit 3";
-    let done = run(&shell(script), &scrubber, |_| Ok(()))
-        .await
-        .ok()
-        .unwrap();
-    assert_eq!(
-        (done.code, done.complaint.as_str()),
-        (Some(3), "bad key [redacted]  and [redacted]")
-    );
+    let script = "printf 'bad key sk-live-0123\\033[1m456789\\n and c2stbGl2ZS0wMTIzNDU2Nzg5' >&2; exit 3";
+    let done = run(&shell(script), &scrubber, |_| Ok(())).await.ok().unwrap();
+    assert_eq!((done.code, done.complaint.as_str()), (Some(3), "bad key [redacted]  and [redacted]"));
     // The kept part begins in the middle of the secret; the rest of that line must not be shown.
     let script = "i=0; while [ $i -lt 1500 ]; do printf 'sk-live-0123456789'; i=$((i+1)); done >&2; echo >&2; echo end >&2";
-    let done = run(&shell(script), &scrubber, |_| Ok(()))
-        .await
-        .ok()
-        .unwrap();
+    let done = run(&shell(script), &scrubber, |_| Ok(())).await.ok().unwrap();
     assert_eq!(done.complaint, "end");
 }
 
@@ -110,18 +84,11 @@ async fn a_time_out_ends_the_whole_group() {
     })
     .await;
     let said = ended.err().unwrap().to_string();
-    assert!(
-        said.starts_with("wait for sh: not done") && said.ends_with("it said: before"),
-        "{said}"
-    );
+    assert!(said.starts_with("wait for sh: not done") && said.ends_with("it said: before"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(8));
     let known = known.take().unwrap();
     assert!(known.start.is_some());
-    assert_eq!(
-        process::end_group(&known),
-        Ok(false),
-        "nobody of the group is left"
-    );
+    assert_eq!(process::end_group(&known), Ok(false), "nobody of the group is left");
 }
 
 #[tokio::test]
@@ -162,29 +129,13 @@ async fn a_background_process_does_not_hold_us_up() {
     let done = running.ok().unwrap();
     assert!(done.succeeded() && begun.elapsed() < Duration::from_secs(5));
     assert_eq!(text_of(&done), "done\n");
-    assert_eq!(
-        process::end_group(&known.take().unwrap()),
-        Ok(true),
-        "it lives on until somebody ends it"
-    );
+    assert_eq!(process::end_group(&known.take().unwrap()), Ok(true), "it lives on until somebody ends it");
 }
 
 #[tokio::test]
 async fn what_does_not_exist_is_named() {
-    let problem = run(
-        &Child::new("keyroll-no-such-program", ["x"]),
-        &Scrubber::new(),
-        |_| Ok(()),
-    )
-    .await
-    .err()
-    .unwrap();
-    assert!(
-        problem
-            .to_string()
-            .starts_with("start keyroll-no-such-program: "),
-        "{problem}"
-    );
+    let problem = run(&Child::new("keyroll-no-such-program", ["x"]), &Scrubber::new(), |_| Ok(())).await.err().unwrap();
+    assert!(problem.to_string().starts_with("start keyroll-no-such-program: "), "{problem}");
 }
 
 fn gone(known: &Started) {

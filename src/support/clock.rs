@@ -26,9 +26,7 @@ pub fn boot_millis() -> u64 {
     let now = clock_gettime(clock);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
-    seconds
-        .saturating_mul(1000)
-        .saturating_add(nanos / 1_000_000)
+    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
 }
 
 /// Milliseconds since 1970 by the wall clock, which people and services can set at any moment.

@@ -8,19 +8,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The units, largest first, in milliseconds.
-const UNITS: [(&str, u64); 6] = [
-    ("w", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 6] = [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// A length of time in whole milliseconds. In files it is text: `500ms`, `60m`, `24h`, `7d`, `1h30m`.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(u64);
 
@@ -101,18 +92,12 @@ impl FromStr for Span {
                 return Err(SpanProblem::Form);
             }
             if unit.is_empty() {
-                return Err(if after.is_empty() {
-                    SpanProblem::NoUnit
-                } else {
-                    SpanProblem::Form
-                });
+                return Err(if after.is_empty() { SpanProblem::NoUnit } else { SpanProblem::Form });
             }
             if !UNITS.iter().any(|(name, _)| *name == unit) {
                 return Err(SpanProblem::Unit);
             }
-            let (_, millis) = smaller
-                .find(|(name, _)| *name == unit)
-                .ok_or(SpanProblem::Order)?;
+            let (_, millis) = smaller.find(|(name, _)| *name == unit).ok_or(SpanProblem::Order)?;
             let count: u64 = number.parse().map_err(|_| SpanProblem::TooLong)?;
             let part = count.checked_mul(*millis).ok_or(SpanProblem::TooLong)?;
             total = total.checked_add(part).ok_or(SpanProblem::TooLong)?;
@@ -168,22 +153,16 @@ pub enum SpanProblem {
     #[error("read a length of time: it is empty; write for example `60m`")]
     Empty,
     /// A bare number.
-    #[error(
-        "read a length of time: the unit is missing; write ms, s, m, h, d or w after the number"
-    )]
+    #[error("read a length of time: the unit is missing; write ms, s, m, h, d or w after the number")]
     NoUnit,
     /// A unit that does not exist.
     #[error("read a length of time: the unit is none of ms, s, m, h, d, w")]
     Unit,
     /// Units twice or upwards.
-    #[error(
-        "read a length of time: units go from large to small and come once each, as in `1h30m`"
-    )]
+    #[error("read a length of time: units go from large to small and come once each, as in `1h30m`")]
     Order,
     /// Anything else.
-    #[error(
-        "read a length of time: expected whole numbers with units and no spaces, as in `90m` or `1h30m`"
-    )]
+    #[error("read a length of time: expected whole numbers with units and no spaces, as in `90m` or `1h30m`")]
     Form,
     /// More milliseconds than can be counted.
     #[error("read a length of time: it is longer than can be counted; write a shorter one")]
@@ -244,24 +223,14 @@ mod tests {
 
     #[test]
     fn writes_what_people_write() {
-        for text in [
-            "0s", "500ms", "45m", "24h", "36h", "7d", "2d12h", "1h30m", "1m0s",
-        ] {
+        for text in ["0s", "500ms", "45m", "24h", "36h", "7d", "2d12h", "1h30m", "1m0s"] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.to_string(), text.replace("1m0s", "1m"));
         }
         assert_eq!(Span::from_minutes(90).to_string(), "1h30m");
-        assert_eq!(
-            serde_json::to_string(&Span::from_hours(48)).unwrap(),
-            "\"2d\""
-        );
+        assert_eq!(serde_json::to_string(&Span::from_hours(48)).unwrap(), "\"2d\"");
         assert!(serde_json::from_str::<Span>("60").is_err());
-        assert_eq!(
-            Span::from_millis(u64::MAX)
-                .plus(Span::from_secs(1))
-                .millis(),
-            u64::MAX
-        );
+        assert_eq!(Span::from_millis(u64::MAX).plus(Span::from_secs(1)).millis(), u64::MAX);
         assert_eq!(Span::from_millis(u64::MAX).signed_millis(), i64::MAX);
     }
 

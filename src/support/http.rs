@@ -40,13 +40,7 @@ pub struct Options {
 impl Options {
     /// Ten seconds to connect, thirty in all, proxies as the environment says.
     pub fn new(calls: Calls) -> Self {
-        Self {
-            calls,
-            connect: Duration::from_secs(10),
-            total: Duration::from_secs(30),
-            ca_pem: None,
-            proxy: true,
-        }
+        Self { calls, connect: Duration::from_secs(10), total: Duration::from_secs(30), ca_pem: None, proxy: true }
     }
 }
 
@@ -60,9 +54,7 @@ pub fn client(options: &Options) -> Result<Client, HttpProblem> {
         .connect_timeout(options.connect)
         .timeout(options.total);
     builder = match options.calls {
-        Calls::Reading => builder
-            .pool_idle_timeout(Duration::from_secs(5))
-            .pool_max_idle_per_host(2),
+        Calls::Reading => builder.pool_idle_timeout(Duration::from_secs(5)).pool_max_idle_per_host(2),
         Calls::Changing => builder.pool_max_idle_per_host(0).http1_only(),
     };
     if let Some(pem) = &options.ca_pem {
@@ -75,9 +67,7 @@ pub fn client(options: &Options) -> Result<Client, HttpProblem> {
     if !options.proxy {
         builder = builder.no_proxy();
     }
-    builder
-        .build()
-        .map_err(|error| HttpProblem::Client { why: why(&error) })
+    builder.build().map_err(|error| HttpProblem::Client { why: why(&error) })
 }
 
 /// Reads an address of a service: http or https, with a host, and without a user or password in it.
@@ -95,46 +85,28 @@ pub fn address(text: &str) -> Result<Url, HttpProblem> {
 /// Whether an id from a gateway may be used at all: in an address, a marker, a file name.
 pub fn is_plain_id(id: &str) -> bool {
     (1..=256).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte))
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte))
         && id.bytes().any(|byte| byte != b'.')
 }
 
 /// `base` with more path segments. Each is encoded as one, so that no id can lead elsewhere; `.` and `..` are refused.
 pub fn join(base: &Url, segments: &[&str]) -> Result<Url, HttpProblem> {
     let mut url = base.clone();
-    if segments
-        .iter()
-        .any(|segment| segment.is_empty() || segment.bytes().all(|byte| byte == b'.'))
-    {
+    if segments.iter().any(|segment| segment.is_empty() || segment.bytes().all(|byte| byte == b'.')) {
         return Err(HttpProblem::Segment);
     }
-    url.path_segments_mut()
-        .map_err(|()| HttpProblem::Address)?
-        .pop_if_empty()
-        .extend(segments);
+    url.path_segments_mut().map_err(|()| HttpProblem::Address)?.pop_if_empty().extend(segments);
     Ok(url)
 }
 
 /// The body, if it is no longer than `limit` bytes after unpacking. It may hold a secret, so it leaves memory when dropped.
-pub async fn read_bounded(
-    mut response: Response,
-    limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, HttpProblem> {
-    if response
-        .content_length()
-        .is_some_and(|length| length > limit as u64)
-    {
+pub async fn read_bounded(mut response: Response, limit: usize) -> Result<Zeroizing<Vec<u8>>, HttpProblem> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(HttpProblem::TooLarge { limit });
     }
     // Room for a usual answer at once: a vector that grows leaves copies behind.
     let mut body = Zeroizing::new(Vec::with_capacity(limit.min(USUAL_BODY)));
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| HttpProblem::of(&error))?
-    {
+    while let Some(chunk) = response.chunk().await.map_err(|error| HttpProblem::of(&error))? {
         if chunk.len() > limit - body.len() {
             return Err(HttpProblem::TooLarge { limit });
         }
@@ -153,14 +125,10 @@ pub enum HttpProblem {
     #[error("accept the address: it holds a user or password; give credentials as a reference")]
     Credentials,
     /// A part of a path that would lead elsewhere.
-    #[error(
-        "build the address: a part of its path is empty or only dots; check the name it comes from"
-    )]
+    #[error("build the address: a part of its path is empty or only dots; check the name it comes from")]
     Segment,
     /// No certificate authority.
-    #[error(
-        "read the private certificate authority: no PEM certificate in it; give the file of the authority, not of the server"
-    )]
+    #[error("read the private certificate authority: no PEM certificate in it; give the file of the authority, not of the server")]
     Authority,
     /// The client could not be made.
     #[error("prepare TLS: {why}; check the machine's certificate store")]
@@ -169,9 +137,7 @@ pub enum HttpProblem {
         why: String,
     },
     /// Too long an answer.
-    #[error(
-        "read the answer: it is longer than {limit} bytes; check that the address is the service's own"
-    )]
+    #[error("read the answer: it is longer than {limit} bytes; check that the address is the service's own")]
     TooLarge {
         /// What was allowed.
         limit: usize,
@@ -193,23 +159,14 @@ pub enum HttpProblem {
 impl HttpProblem {
     /// Sorts a failed call by what it means for the outside.
     pub fn of(error: &reqwest::Error) -> Self {
-        if error.is_connect() || error.is_builder() {
-            Self::NotSent { why: why(error) }
-        } else {
-            Self::NoAnswer { why: why(error) }
-        }
+        if error.is_connect() || error.is_builder() { Self::NotSent { why: why(error) } } else { Self::NoAnswer { why: why(error) } }
     }
 
     /// Whether a changing call may have taken effect although it failed. When in doubt: yes.
     pub fn may_have_happened(&self) -> bool {
         match self {
             Self::TooLarge { .. } | Self::NoAnswer { .. } => true,
-            Self::Address
-            | Self::Credentials
-            | Self::Segment
-            | Self::Authority
-            | Self::Client { .. }
-            | Self::NotSent { .. } => false,
+            Self::Address | Self::Credentials | Self::Segment | Self::Authority | Self::Client { .. } | Self::NotSent { .. } => false,
         }
     }
 }
@@ -225,11 +182,7 @@ fn why(error: &reqwest::Error) -> String {
     }
     let text = if cause.downcast_ref::<reqwest::Error>().is_some() {
         // The library's own text ends with the address; say the kind only.
-        if error.is_decode() {
-            "the body cannot be decoded".to_owned()
-        } else {
-            "the request failed".to_owned()
-        }
+        if error.is_decode() { "the body cannot be decoded".to_owned() } else { "the request failed".to_owned() }
     } else {
         cause.to_string()
     };

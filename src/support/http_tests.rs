@@ -27,11 +27,7 @@ async fn server(answer: &'static [u8]) -> (Url, Arc<AtomicUsize>) {
 }
 
 fn local(calls: Calls) -> Client {
-    let options = Options {
-        proxy: false,
-        total: Duration::from_millis(800),
-        ..Options::new(calls)
-    };
+    let options = Options { proxy: false, total: Duration::from_millis(800), ..Options::new(calls) };
     client(&options).unwrap()
 }
 
@@ -40,27 +36,14 @@ async fn a_redirect_is_an_answer_and_not_followed() {
     let (target, followed) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let answer = format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n");
     let (url, _) = server(Box::leak(answer.into_bytes().into_boxed_slice())).await;
-    let response = local(Calls::Reading)
-        .get(url)
-        .header("authorization", "Bearer x")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (response.status().as_u16(), followed.load(Ordering::SeqCst)),
-        (302, 0)
-    );
+    let response = local(Calls::Reading).get(url).header("authorization", "Bearer x").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), followed.load(Ordering::SeqCst)), (302, 0));
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_not_asked_for_again() {
     let (url, count) = server(b"").await;
-    let error = local(Calls::Changing)
-        .post(url)
-        .body("mint")
-        .send()
-        .await
-        .unwrap_err();
+    let error = local(Calls::Changing).post(url).body("mint").send().await.unwrap_err();
     let problem = HttpProblem::of(&error);
     assert!(problem.may_have_happened(), "{problem}");
     assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -81,13 +64,7 @@ async fn no_connection_means_nothing_happened() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = format!("http://{}/token-in-path", listener.local_addr().unwrap());
     drop(listener);
-    let problem = HttpProblem::of(
-        &local(Calls::Changing)
-            .post(closed)
-            .send()
-            .await
-            .unwrap_err(),
-    );
+    let problem = HttpProblem::of(&local(Calls::Changing).post(closed).send().await.unwrap_err());
     assert!(!problem.may_have_happened(), "{problem}");
     assert!(!problem.to_string().contains("token-in-path"), "{problem}");
 }
@@ -97,12 +74,7 @@ async fn a_silent_server_is_a_time_out_that_may_have_happened() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/token-in-path", listener.local_addr().unwrap());
     let problem = HttpProblem::of(&local(Calls::Changing).post(url).send().await.unwrap_err());
-    assert_eq!(
-        problem,
-        HttpProblem::NoAnswer {
-            why: "timed out".to_owned()
-        }
-    );
+    assert_eq!(problem, HttpProblem::NoAnswer { why: "timed out".to_owned() });
     assert!(problem.may_have_happened());
 }
 
@@ -112,33 +84,20 @@ async fn bodies_are_bounded_with_and_without_a_length() {
     let (unsized_, _) = server(b"HTTP/1.1 200 OK\r\n\r\n0123456789").await;
     let reading = local(Calls::Reading);
     for url in [sized, unsized_] {
-        let enough = read_bounded(reading.get(url.clone()).send().await.unwrap(), 10)
-            .await
-            .unwrap();
+        let enough = read_bounded(reading.get(url.clone()).send().await.unwrap(), 10).await.unwrap();
         assert_eq!(enough.as_slice(), b"0123456789");
-        let short = read_bounded(reading.get(url).send().await.unwrap(), 9)
-            .await
-            .unwrap_err();
+        let short = read_bounded(reading.get(url).send().await.unwrap(), 9).await.unwrap_err();
         assert_eq!(short, HttpProblem::TooLarge { limit: 9 });
     }
     let (cut, _) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123").await;
-    let problem = read_bounded(reading.get(cut).send().await.unwrap(), 10)
-        .await
-        .unwrap_err();
+    let problem = read_bounded(reading.get(cut).send().await.unwrap(), 10).await.unwrap_err();
     assert!(problem.may_have_happened(), "{problem}");
 }
 
 #[test]
 fn only_addresses_of_services_are_taken() {
     assert!(address("https://router.example.com/v1").is_ok());
-    for bad in [
-        "",
-        "router.example.com",
-        "ftp://x",
-        "file:///etc/passwd",
-        "data:,x",
-        "https://",
-    ] {
+    for bad in ["", "router.example.com", "ftp://x", "file:///etc/passwd", "data:,x", "https://"] {
         assert_eq!(address(bad), Err(HttpProblem::Address), "{bad}");
     }
     let with_user = address("https://user:hunter2@example.com").unwrap_err();
@@ -151,10 +110,7 @@ fn ids_cannot_lead_elsewhere() {
     let base = address("https://example.com/api/").unwrap();
     let joined = |id| join(&base, &["keys", id]).map(String::from);
     assert_eq!(joined("k-1").unwrap(), "https://example.com/api/keys/k-1");
-    assert_eq!(
-        joined("a/../b?c#d").unwrap(),
-        "https://example.com/api/keys/a%2F..%2Fb%3Fc%23d"
-    );
+    assert_eq!(joined("a/../b?c#d").unwrap(), "https://example.com/api/keys/a%2F..%2Fb%3Fc%23d");
     for bad in ["", ".", "..", "..."] {
         assert_eq!(joined(bad), Err(HttpProblem::Segment), "{bad}");
     }
@@ -166,13 +122,7 @@ fn ids_cannot_lead_elsewhere() {
 
 #[test]
 fn a_private_authority_must_be_one() {
-    let with = |pem: &[u8]| {
-        client(&Options {
-            ca_pem: Some(pem.to_vec()),
-            ..Options::new(Calls::Reading)
-        })
-        .err()
-    };
+    let with = |pem: &[u8]| client(&Options { ca_pem: Some(pem.to_vec()), ..Options::new(Calls::Reading) }).err();
     assert_eq!(with(b"no certificate"), Some(HttpProblem::Authority));
     assert_eq!(with(b""), Some(HttpProblem::Authority));
 }

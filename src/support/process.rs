@@ -3,9 +3,7 @@
 //! A process number is used again after a while, and from the start after a reboot. So a process is known by its number,
 //! its start time and the machine's start together.
 
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit, test_kill_process_group,
-};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -31,11 +29,7 @@ pub struct Started {
 impl Started {
     /// Describes a process that is running now.
     pub fn now(pid: u32) -> Self {
-        Self {
-            pid,
-            start: process_start(pid),
-            boot: clock::boot_id(),
-        }
+        Self { pid, start: process_start(pid), boot: clock::boot_id() }
     }
 }
 
@@ -73,10 +67,7 @@ pub fn end_group(process: &Started) -> Result<bool, NotEnded> {
 
 /// Switches core dumps off for this process and its children: a dump holds every secret.
 pub fn no_core_dumps() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     // Lowering one's own limit is always allowed; where it is not, there is nothing else to do.
     let _ = setrlimit(Resource::Core, none);
 }
@@ -88,10 +79,7 @@ pub fn process_start(pid: u32) -> Option<u64> {
 
 /// The group number that signals to a group take. Never 0 or 1, which would mean our own group or everything.
 pub(super) fn group_of(pid: u32) -> Option<Pid> {
-    i32::try_from(pid)
-        .ok()
-        .filter(|pid| *pid > 1)
-        .and_then(Pid::from_raw)
+    i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
 }
 
 /// Whether the process has ended and only its number is left.
@@ -127,11 +115,7 @@ fn look(pid: u32) -> Option<Seen> {
     // Field 3 of the manual is the first here; field 22 is the start.
     let start = fields.get(19)?.parse().ok()?;
     let group = fields.get(2)?.parse().ok()?;
-    Some(Seen {
-        start,
-        ended: matches!(*fields.first()?, "Z" | "X" | "x"),
-        group,
-    })
+    Some(Seen { start, ended: matches!(*fields.first()?, "Z" | "X" | "x"), group })
 }
 
 #[cfg(target_os = "linux")]
@@ -145,30 +129,19 @@ fn group_members_run(process: &Started) -> bool {
     all.flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter_map(look)
-        .any(|seen| {
-            seen.group == process.pid
-                && !seen.ended
-                && process.start.is_none_or(|start| seen.start >= start)
-        })
+        .any(|seen| seen.group == process.pid && !seen.ended && process.start.is_none_or(|start| seen.start >= start))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn look(pid: u32) -> Option<Seen> {
-    let asked = std::process::Command::new("ps")
-        .args(["-o", "stat=,pgid=,lstart=", "-p", &pid.to_string()])
-        .output();
+    let asked = std::process::Command::new("ps").args(["-o", "stat=,pgid=,lstart=", "-p", &pid.to_string()]).output();
     let text = String::from_utf8_lossy(&asked.ok()?.stdout).into_owned();
     let mut words = text.split_ascii_whitespace();
     let ended = words.next()?.starts_with('Z');
     let group = words.next()?.parse().ok()?;
     let when: Vec<&str> = words.collect();
-    let start =
-        chrono::NaiveDateTime::parse_from_str(&when.join(" "), "%a %b %e %H:%M:%S %Y").ok()?;
-    Some(Seen {
-        start: u64::try_from(start.and_utc().timestamp()).ok()?,
-        ended,
-        group,
-    })
+    let start = chrono::NaiveDateTime::parse_from_str(&when.join(" "), "%a %b %e %H:%M:%S %Y").ok()?;
+    Some(Seen { start: u64::try_from(start.and_utc().timestamp()).ok()?, ended, group })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -182,9 +155,7 @@ fn group_members_run(process: &Started) -> bool {
 
 /// A process of an earlier run does not end.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "end process group {pid} of an earlier run: it is still there; look at it with `ps -g {pid}`, end it by hand and resume"
-)]
+#[error("end process group {pid} of an earlier run: it is still there; look at it with `ps -g {pid}`, end it by hand and resume")]
 pub struct NotEnded {
     /// The number of the group.
     pub pid: u32,
@@ -200,11 +171,7 @@ mod tests {
 
     fn shell(script: &str) -> Child {
         let mut command = Command::new("sh");
-        command
-            .args(["-c", script])
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.args(["-c", script]).process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
         command.spawn().unwrap()
     }
 
@@ -212,20 +179,8 @@ mod tests {
     fn we_are_alive_and_a_double_of_us_is_not() {
         let ours = Started::now(std::process::id());
         assert!(ours.start.is_some() && alive(&ours));
-        assert!(
-            !alive(&Started {
-                start: ours.start.map(|start| start + 1),
-                ..ours.clone()
-            }),
-            "the number was used again"
-        );
-        assert!(
-            !alive(&Started {
-                boot: "another".to_owned(),
-                ..ours
-            }),
-            "the machine was started again"
-        );
+        assert!(!alive(&Started { start: ours.start.map(|start| start + 1), ..ours.clone() }), "the number was used again");
+        assert!(!alive(&Started { boot: "another".to_owned(), ..ours }), "the machine was started again");
         assert_eq!(process_start(u32::MAX), None);
     }
 
@@ -255,10 +210,6 @@ mod tests {
 
     #[test]
     fn groups_that_would_be_ours_or_everybodys_have_no_number() {
-        assert!(
-            [0, 1, u32::MAX]
-                .into_iter()
-                .all(|pid| group_of(pid).is_none())
-        );
+        assert!([0, 1, u32::MAX].into_iter().all(|pid| group_of(pid).is_none()));
     }
 }

@@ -105,9 +105,7 @@ pub fn markdown(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' => {
-                out.extend(['\\', c])
-            }
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '!' | '|' | '~' => out.extend(['\\', c]),
             '#' | '-' | '+' | '=' if at_start => out.extend(['\\', c]),
             '.' if out.chars().all(|c| c.is_ascii_digit() || c == ' ') => out.push_str("\\."),
             // Many viewers make links of bare addresses and mentions.
@@ -142,12 +140,7 @@ pub fn html(text: &str) -> String {
 pub fn csv(text: &str) -> String {
     let mut cell = clean(text);
     // Also the wide forms, which some locales take for the narrow ones.
-    let formula = |c: char| {
-        matches!(
-            c,
-            '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠'
-        )
-    };
+    let formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '|' | '%' | '＝' | '＋' | '－' | '＠');
     // A tab or a line end in front was made a space by `clean`, and some spreadsheets trim.
     if text.starts_with(['\t', '\r', '\n']) || cell.trim_start().starts_with(formula) {
         cell.insert(0, '\'');
@@ -165,30 +158,13 @@ pub fn plural(count: usize, one: &str, many: &str) -> String {
 
 /// The candidate that `word` was probably meant to be: closest by insertions, deletions, changes and swaps of
 /// neighbours, and no farther than a third of the word.
-pub fn did_you_mean<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(64).collect();
     let allowed = (word.len() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| {
-            (
-                distance(
-                    &word,
-                    &candidate
-                        .to_lowercase()
-                        .chars()
-                        .take(64)
-                        .collect::<Vec<_>>(),
-                ),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| {
-            *distance <= allowed && *distance < candidate.chars().count()
-        })
+        .map(|candidate| (distance(&word, &candidate.to_lowercase().chars().take(64).collect::<Vec<_>>()), candidate))
+        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -253,26 +229,17 @@ mod tests {
     #[test]
     fn markdown_shows_text_as_it_is() {
         assert_eq!(markdown("gpt-4o-mini"), "gpt-4o-mini");
-        assert_eq!(
-            markdown("a|b [x](y) *z* <b>"),
-            "a\\|b \\[x\\]\\(y\\) \\*z\\* &lt;b&gt;"
-        );
+        assert_eq!(markdown("a|b [x](y) *z* <b>"), "a\\|b \\[x\\]\\(y\\) \\*z\\* &lt;b&gt;");
         assert_eq!(markdown("# no heading"), "\\# no heading");
         assert_eq!(markdown("1. no list"), "1\\. no list");
         assert_eq!(markdown("- no\n- list"), "\\- no - list");
-        assert_eq!(
-            markdown("see https://evil and www.evil"),
-            "see https&#58;//evil and www&#46;evil"
-        );
+        assert_eq!(markdown("see https://evil and www.evil"), "see https&#58;//evil and www&#46;evil");
         assert_eq!(markdown("@team"), "&#64;team");
     }
 
     #[test]
     fn html_is_escaped_for_elements_and_attributes() {
-        assert_eq!(
-            html("<a href='x' b=\"y\">&"),
-            "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;"
-        );
+        assert_eq!(html("<a href='x' b=\"y\">&"), "&lt;a href=&#39;x&#39; b=&quot;y&quot;&gt;&amp;");
     }
 
     #[test]
@@ -304,17 +271,11 @@ mod tests {
         assert_eq!(did_you_mean("Ownr", fields), Some("owner"));
         assert_eq!(did_you_mean("zebra", fields), None);
         assert_eq!(did_you_mean("", fields), None);
-        assert_eq!(
-            did_you_mean("x", ["y"]),
-            None,
-            "a one-letter word is like any other"
-        );
+        assert_eq!(did_you_mean("x", ["y"]), None, "a one-letter word is like any other");
     }
 
     fn harmless(text: &str) -> bool {
-        !text
-            .chars()
-            .any(|c| c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}'))
+        !text.chars().any(|c| c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}'))
     }
 
     proptest! {

@@ -22,19 +22,11 @@ pub(super) fn check(checks: &mut Checks<'_>) {
         ids(checks, phases);
         for (phase, list) in phases {
             for (index, check) in list.iter().enumerate() {
-                one(
-                    checks,
-                    check,
-                    &format!("gates.{}[{index}].{}", phase.text(), check.kind()),
-                );
+                one(checks, check, &format!("gates.{}[{index}].{}", phase.text(), check.kind()));
             }
         }
     }
-    if let Some(Window::Of(window)) = policy
-        .timing
-        .as_ref()
-        .and_then(|timing| timing.drain_window)
-    {
+    if let Some(Window::Of(window)) = policy.timing.as_ref().and_then(|timing| timing.drain_window) {
         floor(checks, window, "timing.drain_window");
     }
 }
@@ -114,11 +106,7 @@ fn one(checks: &mut Checks<'_>, check: &Check, path: &str) {
                 );
             }
         }
-        Check::Band(_)
-        | Check::Accept(_)
-        | Check::Reject(_)
-        | Check::Coverage(_)
-        | Check::Human(_) => {}
+        Check::Band(_) | Check::Accept(_) | Check::Reject(_) | Check::Coverage(_) | Check::Human(_) => {}
     }
     if check.needs_later_build() {
         checks.say(

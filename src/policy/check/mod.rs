@@ -26,12 +26,7 @@ pub(crate) struct Checks<'a> {
 pub(crate) fn check(policy: &Policy, root: &Node) -> Vec<Diagnostic> {
     let mut positions = BTreeMap::new();
     root.positions("", &mut positions);
-    let mut checks = Checks {
-        policy,
-        positions,
-        whole: root.span,
-        found: Vec::new(),
-    };
+    let mut checks = Checks { policy, positions, whole: root.span, found: Vec::new() };
     checks.version();
     checks.rotation();
     places::check(&mut checks);
@@ -56,29 +51,15 @@ impl Checks<'_> {
         }
     }
 
-    pub(crate) fn say(
-        &mut self,
-        code: Code,
-        path: &str,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(crate) fn say(&mut self, code: Code, path: &str, message: impl Into<String>, help: impl Into<String>) {
         let span = self.spot(path);
         self.found.push(Diagnostic::at(code, span, message, help));
     }
 
     /// As [`Checks::say`], with the place of what it contradicts.
-    pub(crate) fn say_with(
-        &mut self,
-        code: Code,
-        path: &str,
-        other: (&str, &str),
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
+    pub(crate) fn say_with(&mut self, code: Code, path: &str, other: (&str, &str), message: impl Into<String>, help: impl Into<String>) {
         let (span, first) = (self.spot(path), self.spot(other.0));
-        self.found
-            .push(Diagnostic::at(code, span, message, help).with_related(first, other.1));
+        self.found.push(Diagnostic::at(code, span, message, help).with_related(first, other.1));
     }
 
     fn version(&mut self) {

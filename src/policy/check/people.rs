@@ -55,11 +55,7 @@ fn duplicates(checks: &mut Checks<'_>, consumers: &[Consumer]) {
 }
 
 fn canaries(checks: &mut Checks<'_>, consumers: &[Consumer]) {
-    let mut marked = consumers
-        .iter()
-        .enumerate()
-        .filter(|(_, consumer)| consumer.canary == Some(true))
-        .map(|(index, _)| index);
+    let mut marked = consumers.iter().enumerate().filter(|(_, consumer)| consumer.canary == Some(true)).map(|(index, _)| index);
     if let (Some(first), Some(second)) = (marked.next(), marked.next()) {
         checks.say_with(
             Code::SeveralCanaries,
@@ -76,12 +72,7 @@ fn workloads(checks: &mut Checks<'_>, consumers: &[Consumer]) {
         let Reload::Kubernetes(reload) = &consumer.reload else {
             continue;
         };
-        if [&reload.deployment, &reload.statefulset, &reload.daemonset]
-            .into_iter()
-            .flatten()
-            .count()
-            != 1
-        {
+        if [&reload.deployment, &reload.statefulset, &reload.daemonset].into_iter().flatten().count() != 1 {
             checks.say(
                 Code::OneKindOnly,
                 &format!("consumers[{index}].reload.kubernetes"),
@@ -114,10 +105,7 @@ fn scope(checks: &mut Checks<'_>, consumers: &[Consumer]) {
             checks.say(
                 Code::OutsideScope,
                 &format!("consumers[{index}].app"),
-                format!(
-                    "{} is a consumer, but not in the scope",
-                    quoted(consumer.app.as_str())
-                ),
+                format!("{} is a consumer, but not in the scope", quoted(consumer.app.as_str())),
                 "add it to `rotation.scope.apps`, so that ticket and policy say the same",
             );
         }
@@ -126,23 +114,14 @@ fn scope(checks: &mut Checks<'_>, consumers: &[Consumer]) {
 
 fn exceptions(checks: &mut Checks<'_>, consumers: &[Consumer]) {
     for (index, exception) in checks.policy.exceptions.iter().enumerate() {
-        if consumers
-            .iter()
-            .any(|consumer| consumer.app == exception.app)
-        {
+        if consumers.iter().any(|consumer| consumer.app == exception.app) {
             continue;
         }
-        let near = suggest::nearest(
-            exception.app.as_str(),
-            consumers.iter().map(|consumer| consumer.app.as_str()),
-        );
+        let near = suggest::nearest(exception.app.as_str(), consumers.iter().map(|consumer| consumer.app.as_str()));
         checks.say(
             Code::UnknownApp,
             &format!("exceptions[{index}].app"),
-            format!(
-                "{} is excepted, but is no consumer of this policy",
-                quoted(exception.app.as_str())
-            ),
+            format!("{} is excepted, but is no consumer of this policy", quoted(exception.app.as_str())),
             near.map_or_else(
                 || "name a consumer, or use `unclaimed:` for a caller that is none".to_owned(),
                 |near| format!("did you mean `{near}`?"),

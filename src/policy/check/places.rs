@@ -24,10 +24,7 @@ pub(super) fn check(checks: &mut Checks<'_>) {
             checks.say(
                 Code::NotInThisBuild,
                 &path,
-                format!(
-                    "this build cannot drive a `{}` gateway yet; its settings are kept unchecked",
-                    gateway.kind()
-                ),
+                format!("this build cannot drive a `{}` gateway yet; its settings are kept unchecked", gateway.kind()),
                 "`plan` will refuse this policy; `keyroll gateways` lists what can be driven",
             );
         }
@@ -56,10 +53,7 @@ fn keys(checks: &mut Checks<'_>, gateway: &Gateway, path: &str) {
 }
 
 fn selector(checks: &mut Checks<'_>, key: &KeySelector, path: &str) {
-    let names = [&key.alias, &key.id, &key.name]
-        .into_iter()
-        .flatten()
-        .count();
+    let names = [&key.alias, &key.id, &key.name].into_iter().flatten().count();
     if names > 1 {
         checks.say(
             Code::KeySelector,
@@ -79,12 +73,7 @@ fn selector(checks: &mut Checks<'_>, key: &KeySelector, path: &str) {
 
 fn provider_key(checks: &mut Checks<'_>, key: &ProviderKey, path: &str) {
     if key.name.is_some() == key.id.is_some() {
-        checks.say(
-            Code::KeySelector,
-            path,
-            "the provider key must be named in exactly one way",
-            "write either `name` or `id`",
-        );
+        checks.say(Code::KeySelector, path, "the provider key must be named in exactly one way", "write either `name` or `id`");
     }
 }
 
@@ -103,9 +92,7 @@ fn sandbox(checks: &mut Checks<'_>, sandbox: &Sandbox, path: &str) {
                 &format!("{path}.{name}"),
                 (&format!("{path}.embedded"), "embedded is chosen here"),
                 "an embedded gateway chooses its addresses and its admin key itself",
-                format!(
-                    "remove `{name}`, or remove `embedded: true` to use a gateway that runs already"
-                ),
+                format!("remove `{name}`, or remove `embedded: true` to use a gateway that runs already"),
             );
         }
     } else if sandbox.admin.is_none() || sandbox.data.is_empty() || sandbox.admin_key.is_none() {
@@ -160,47 +147,25 @@ fn slots(checks: &mut Checks<'_>, slots: &[Slot]) {
 /// A text that is equal for two slots exactly when they are the same place.
 fn place_of(slot: &Slot) -> Option<String> {
     match slot {
-        Slot::File(file) => Some(format!(
-            "file {} {}",
-            tidy(&file.path),
-            file.name.as_ref().map_or("", |name| name.as_str())
-        )),
+        Slot::File(file) => Some(format!("file {} {}", tidy(&file.path), file.name.as_ref().map_or("", |name| name.as_str()))),
         Slot::Vault(place) => Some(vault(place)),
         Slot::Aws(place) => Some(aws(place)),
-        Slot::Kubernetes(slot) => Some(format!(
-            "kubernetes {} {} {} {}",
-            slot.context.as_deref().unwrap_or_default(),
-            slot.namespace,
-            slot.secret,
-            slot.key
-        )),
+        Slot::Kubernetes(slot) => {
+            Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
+        }
         Slot::Command(slot) => Some(format!("command {:?}", slot.promote)),
         Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
     }
 }
 
 fn vault(place: &VaultPlace) -> String {
-    let address = place
-        .address
-        .as_ref()
-        .map_or("", Url::as_str)
-        .trim_end_matches('/');
+    let address = place.address.as_ref().map_or("", Url::as_str).trim_end_matches('/');
     let namespace = place.namespace.as_deref().unwrap_or_default();
-    format!(
-        "vault {address} {namespace} {}/{} {}",
-        place.mount.trim_matches('/'),
-        place.path.trim_matches('/'),
-        place.field
-    )
+    format!("vault {address} {namespace} {}/{} {}", place.mount.trim_matches('/'), place.path.trim_matches('/'), place.field)
 }
 
 fn aws(place: &AwsPlace) -> String {
-    format!(
-        "aws {} {} {}",
-        place.region.as_deref().unwrap_or_default(),
-        place.secret,
-        place.field.as_deref().unwrap_or_default()
-    )
+    format!("aws {} {} {}", place.region.as_deref().unwrap_or_default(), place.secret, place.field.as_deref().unwrap_or_default())
 }
 
 fn tidy(path: &str) -> &str {
@@ -217,24 +182,11 @@ fn admin_elsewhere(checks: &mut Checks<'_>, policy: &Policy) {
         return;
     };
     let Some(admin) = gateway.admin() else { return };
-    let field = if matches!(gateway, Gateway::Sandbox(_)) {
-        "admin_key"
-    } else {
-        "admin"
-    };
+    let field = if matches!(gateway, Gateway::Sandbox(_)) { "admin_key" } else { "admin" };
     let path = format!("gateway.{}.{field}", gateway.kind());
     let help = "use an admin credential of its own: otherwise revoking the old key would lock us out half-way";
-    if gateway
-        .key()
-        .and_then(|key| key.secret.as_ref())
-        .is_some_and(|secret| secret == admin)
-    {
-        checks.say(
-            Code::AdminIsRotated,
-            &path,
-            "the admin credential is the key that is being rotated",
-            help,
-        );
+    if gateway.key().and_then(|key| key.secret.as_ref()).is_some_and(|secret| secret == admin) {
+        checks.say(Code::AdminIsRotated, &path, "the admin credential is the key that is being rotated", help);
         return;
     }
     let same = |slot: &Slot| match (slot, admin) {
@@ -261,13 +213,7 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
     match &policy.gateway {
         Some(Gateway::LiteLlm(gateway)) => {
             urls.push(("gateway.litellm.url".to_owned(), &gateway.url));
-            urls.extend(
-                gateway
-                    .replicas
-                    .iter()
-                    .enumerate()
-                    .map(|(index, url)| (format!("gateway.litellm.replicas[{index}]"), url)),
-            );
+            urls.extend(gateway.replicas.iter().enumerate().map(|(index, url)| (format!("gateway.litellm.replicas[{index}]"), url)));
         }
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
@@ -279,23 +225,13 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             | Gateway::Http(gateway)
             | Gateway::Manual(gateway) = other
             {
-                urls.extend(
-                    gateway
-                        .url
-                        .as_ref()
-                        .map(|url| (format!("gateway.{}.url", other.kind()), url)),
-                );
+                urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));
             }
         }
     }
     for (index, slot) in policy.slots.iter().enumerate() {
         if let Slot::Vault(place) = slot {
-            urls.extend(
-                place
-                    .address
-                    .as_ref()
-                    .map(|url| (format!("slots[{index}].vault.address"), url)),
-            );
+            urls.extend(place.address.as_ref().map(|url| (format!("slots[{index}].vault.address"), url)));
         }
     }
     for (path, url) in urls {

@@ -32,10 +32,7 @@ pub(super) fn check(checks: &mut Checks<'_>) {
                 not_zero(checks, length, &format!("timing.{name}"));
             }
         }
-        if timing
-            .send_before
-            .is_some_and(|length| length > SEND_BEFORE_MAX)
-        {
+        if timing.send_before.is_some_and(|length| length > SEND_BEFORE_MAX) {
             checks.say(
                 Code::DurationOutOfRange,
                 "timing.send_before",
@@ -47,11 +44,7 @@ pub(super) fn check(checks: &mut Checks<'_>) {
     if let Some(watcher) = &policy.watcher {
         not_zero(checks, Some(watcher.tick), "watcher.tick");
     }
-    for (index, consumer) in policy
-        .consumers
-        .iter()
-        .flat_map(|consumers| consumers.listed().iter().enumerate())
-    {
+    for (index, consumer) in policy.consumers.iter().flat_map(|consumers| consumers.listed().iter().enumerate()) {
         if let Cadence::Every(period) = consumer.cadence {
             not_zero(checks, Some(period), &format!("consumers[{index}].cadence"));
         }
@@ -79,26 +72,14 @@ fn interval(checks: &mut Checks<'_>) {
     let Some(interval) = rotation.interval else {
         return;
     };
-    let hold = rotation
-        .cutover
-        .as_ref()
-        .and_then(|cutover| cutover.observation_window_minutes)
-        .unwrap_or(0);
-    let soak = checks
-        .policy
-        .timing
-        .as_ref()
-        .and_then(|timing| timing.soak)
-        .map_or(0, Period::as_millis);
+    let hold = rotation.cutover.as_ref().and_then(|cutover| cutover.observation_window_minutes).unwrap_or(0);
+    let soak = checks.policy.timing.as_ref().and_then(|timing| timing.soak).map_or(0, Period::as_millis);
     let least = u64::from(hold).saturating_mul(60_000).saturating_add(soak);
     if interval.as_millis() <= least {
         checks.say(
             Code::IntervalTooShort,
             "rotation.interval",
-            format!(
-                "one rotation takes at least {} (hold and soak), so it cannot be done this often",
-                Period::millis(least)
-            ),
+            format!("one rotation takes at least {} (hold and soak), so it cannot be done this often", Period::millis(least)),
             "write a longer interval, such as `90d`, or a shorter observation window or soak",
         );
     }
@@ -116,11 +97,7 @@ fn windows(checks: &mut Checks<'_>, windows: &Windows) {
         }
     }
     for (index, blackout) in windows.blackouts.iter().enumerate() {
-        let ends = if blackout.to.is_day() {
-            blackout.to.local() + chrono::Duration::days(1)
-        } else {
-            blackout.to.local()
-        };
+        let ends = if blackout.to.is_day() { blackout.to.local() + chrono::Duration::days(1) } else { blackout.to.local() };
         if ends <= blackout.from.local() {
             checks.say(
                 Code::WindowNeverOpen,

@@ -229,8 +229,5 @@ pub struct Unclaimed {
 
 /// Consumers by name, for lookups.
 pub fn by_app(consumers: &[Consumer]) -> BTreeMap<&str, &Consumer> {
-    consumers
-        .iter()
-        .map(|consumer| (consumer.app.as_str(), consumer))
-        .collect()
+    consumers.iter().map(|consumer| (consumer.app.as_str(), consumer)).collect()
 }

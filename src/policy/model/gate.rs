@@ -102,10 +102,7 @@ impl Check {
 
     /// Whether the check is understood, but needs a later build to be judged.
     pub fn needs_later_build(&self) -> bool {
-        matches!(
-            self,
-            Check::Rate(_) | Check::RateDiff(_) | Check::Quantile(_) | Check::Band(_)
-        )
+        matches!(self, Check::Rate(_) | Check::RateDiff(_) | Check::Quantile(_) | Check::Band(_))
     }
 }
 

@@ -20,10 +20,7 @@ use super::scalar::{Name, StatePlace, Url};
 use consumer::{Consumers, Exception, Unclaimed};
 use gate::{Approval, Emergency, Gates};
 use gateway::Gateway;
-use process::{
-    Accept, EvidenceOut, ForEach, Notify, OnFail, OnRefusedCaller, PhaseName, Timing, Watcher,
-    WhoActs, Windows,
-};
+use process::{Accept, EvidenceOut, ForEach, Notify, OnFail, OnRefusedCaller, PhaseName, Timing, Watcher, WhoActs, Windows};
 use rotation::{EnvironmentName, Rotation};
 use slot::Slot;
 use usage::{Probe, Usage};

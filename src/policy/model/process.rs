@@ -7,15 +7,10 @@ use super::{Nothing, gate::Window, reference::Ref};
 use crate::policy::scalar::{Moment, Period, TimeOfDay, Url, Zone};
 
 /// The phases, as the policy writes them.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-#[expect(
-    missing_docs,
-    reason = "the words are explained in the module `rotation`"
-)]
+#[expect(missing_docs, reason = "the words are explained in the module `rotation`")]
 pub enum PhaseName {
     Prepare,
     Canary,
@@ -27,14 +22,8 @@ pub enum PhaseName {
 
 impl PhaseName {
     /// All of them, in their order.
-    pub const ALL: [PhaseName; 6] = [
-        PhaseName::Prepare,
-        PhaseName::Canary,
-        PhaseName::Flip,
-        PhaseName::Hold,
-        PhaseName::Revoke,
-        PhaseName::Archive,
-    ];
+    pub const ALL: [PhaseName; 6] =
+        [PhaseName::Prepare, PhaseName::Canary, PhaseName::Flip, PhaseName::Hold, PhaseName::Revoke, PhaseName::Archive];
 
     /// The word.
     pub fn text(self) -> &'static str {
@@ -50,15 +39,10 @@ impl PhaseName {
 }
 
 /// Effects that somebody else may carry out.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-#[expect(
-    missing_docs,
-    reason = "the words are explained in the module `rotation`"
-)]
+#[expect(missing_docs, reason = "the words are explained in the module `rotation`")]
 pub enum EffectName {
     Mint,
     Stage,
@@ -224,9 +208,7 @@ pub struct Watcher {
 }
 
 /// Risks that are accepted in words.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Accept {
     /// The gateway cannot enable a disabled key again.

@@ -64,11 +64,7 @@ pub struct FileSlot {
 impl FileSlot {
     /// The format that is meant.
     pub fn format(&self) -> FileFormat {
-        self.format.unwrap_or(if self.name.is_some() {
-            FileFormat::Dotenv
-        } else {
-            FileFormat::Plain
-        })
+        self.format.unwrap_or(if self.name.is_some() { FileFormat::Dotenv } else { FileFormat::Plain })
     }
 }
 

@@ -125,9 +125,7 @@ impl Probe {
     pub fn model(&self) -> &str {
         match self {
             Probe::Chat(probe) | Probe::Responses(probe) => &probe.model,
-            Probe::Tools(probe) | Probe::Embeddings(probe) | Probe::Structured(probe) => {
-                &probe.model
-            }
+            Probe::Tools(probe) | Probe::Embeddings(probe) | Probe::Structured(probe) => &probe.model,
         }
     }
 

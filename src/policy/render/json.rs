@@ -24,9 +24,7 @@ fn problem(diagnostic: &Diagnostic, sources: &[Shown]) -> Value {
         .related
         .iter()
         .map(|related| {
-            let file = sources
-                .get(related.span.file)
-                .map_or(diagnostic.file.as_str(), |source| source.path.as_str());
+            let file = sources.get(related.span.file).map_or(diagnostic.file.as_str(), |source| source.path.as_str());
             json!({ "at": at(file, related.span), "message": related.message })
         })
         .collect();

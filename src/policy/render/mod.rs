@@ -12,9 +12,6 @@ use super::diagnostic::{Diagnostic, Severity};
 
 /// Errors and warnings, counted for a last line.
 pub fn counts(diagnostics: &[Diagnostic]) -> (usize, usize) {
-    let errors = diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .count();
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     (errors, diagnostics.len() - errors)
 }

@@ -11,18 +11,10 @@ use crate::policy::{
 
 /// All problems as one SARIF log with one run.
 pub fn sarif(diagnostics: &[Diagnostic], sources: &[Shown]) -> Value {
-    let codes: BTreeSet<_> = diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.code)
-        .collect();
-    let rules: Vec<Value> = codes
-        .iter()
-        .map(|code| json!({ "id": code.text(), "name": code.name(), "shortDescription": { "text": code.about() } }))
-        .collect();
-    let results: Vec<Value> = diagnostics
-        .iter()
-        .map(|diagnostic| result(diagnostic, sources))
-        .collect();
+    let codes: BTreeSet<_> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+    let rules: Vec<Value> =
+        codes.iter().map(|code| json!({ "id": code.text(), "name": code.name(), "shortDescription": { "text": code.about() } })).collect();
+    let results: Vec<Value> = diagnostics.iter().map(|diagnostic| result(diagnostic, sources)).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -67,7 +59,8 @@ fn place(file: &str, span: Span) -> Value {
     if span.line > 0
         && let Some(object) = place.as_object_mut()
     {
-        let region = json!({ "startLine": span.line, "startColumn": span.column, "byteOffset": span.start, "byteLength": span.end - span.start });
+        let region =
+            json!({ "startLine": span.line, "startColumn": span.column, "byteOffset": span.start, "byteLength": span.end - span.start });
         object.insert("region".to_owned(), region);
     }
     place

@@ -12,21 +12,9 @@ use crate::policy::code::Code;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Period(u64);
-text_type!(
-    Period,
-    "duration-text",
-    r"^([0-9]+(ms|s|m|h|d|w))+$",
-    "A length of time: 500ms, 30s, 60m, 24h, 7d, 2w, 1h30m."
-);
+text_type!(Period, "duration-text", r"^([0-9]+(ms|s|m|h|d|w))+$", "A length of time: 500ms, 30s, 60m, 24h, 7d, 2w, 1h30m.");
 
-const UNITS: &[(&str, u64)] = &[
-    ("w", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: &[(&str, u64)] = &[("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Period {
     /// A length of time in milliseconds.
@@ -46,16 +34,9 @@ impl Period {
 
     /// Reads a length of time.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        const HELP: &str =
-            "write a number with a unit, such as `500ms`, `30s`, `60m`, `24h` or `7d`";
+        const HELP: &str = "write a number with a unit, such as `500ms`, `30s`, `60m`, `24h` or `7d`";
         let wrong = || bad(Code::BadDuration, "this is not a length of time", HELP);
-        let too_long = || {
-            bad(
-                Code::BadDuration,
-                "this length of time is longer than ten years",
-                HELP,
-            )
-        };
+        let too_long = || bad(Code::BadDuration, "this length of time is longer than ten years", HELP);
         let mut rest = text;
         let mut total: u64 = 0;
         // Units go from large to small, each at most once: `30m1h` is more likely a slip than a wish.
@@ -74,10 +55,7 @@ impl Period {
             let Some((_, millis)) = UNITS.get(place) else {
                 return wrong();
             };
-            let part = number
-                .parse::<u64>()
-                .ok()
-                .and_then(|number| number.checked_mul(*millis));
+            let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis));
             match part.and_then(|part| total.checked_add(part)) {
                 Some(sum) if sum <= 3_660 * 86_400_000 => total = sum,
                 _ => return too_long(),
@@ -85,11 +63,7 @@ impl Period {
             last = place;
             rest = after;
         }
-        if text.is_empty() {
-            wrong()
-        } else {
-            Ok(Self(total))
-        }
+        if text.is_empty() { wrong() } else { Ok(Self(total)) }
     }
 }
 
@@ -111,12 +85,7 @@ impl fmt::Display for Period {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(u32);
-text_type!(
-    Rate,
-    "rate",
-    r"^[0-9]{1,3}(\.[0-9]{1,4})?%$",
-    "A share as a percentage: 5%, 0.1%."
-);
+text_type!(Rate, "rate", r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "A share as a percentage: 5%, 0.1%.");
 
 impl Rate {
     /// The share in parts per million; always above 0 and below 1,000,000.
@@ -126,28 +95,18 @@ impl Rate {
 
     /// Reads a percentage.
     pub fn parse(text: &str) -> Result<Self, BadText> {
-        let wrong = || {
-            bad(
-                Code::BadRate,
-                "this is not a share between 0% and 100%",
-                "write a percentage such as `5%` or `0.1%`",
-            )
-        };
+        let wrong = || bad(Code::BadRate, "this is not a share between 0% and 100%", "write a percentage such as `5%` or `0.1%`");
         let Some(number) = text.strip_suffix('%') else {
             return wrong();
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |part: &str, most: usize| {
-            !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit())
-        };
+        let digits = |part: &str, most: usize| !part.is_empty() && part.len() <= most && part.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole, 3) || !digits(fraction, 4) {
             return wrong();
         }
         let padded = format!("{fraction:0<4}");
         match (whole.parse::<u32>(), padded.parse::<u32>()) {
-            (Ok(whole), Ok(fraction)) if (1..1_000_000).contains(&(whole * 10_000 + fraction)) => {
-                Ok(Self(whole * 10_000 + fraction))
-            }
+            (Ok(whole), Ok(fraction)) if (1..1_000_000).contains(&(whole * 10_000 + fraction)) => Ok(Self(whole * 10_000 + fraction)),
             _ => wrong(),
         }
     }

@@ -19,11 +19,7 @@ pub struct BadText {
 }
 
 fn bad<T>(code: Code, message: &'static str, help: &'static str) -> Result<T, BadText> {
-    Err(BadText {
-        code,
-        message,
-        help,
-    })
+    Err(BadText { code, message, help })
 }
 
 /// Gives a text type its serde, schema and display; written once because eleven types need the same forty lines.

@@ -62,10 +62,7 @@ impl Reason {
             ("incident", ReasonKind::Incident),
         ];
         match kinds.iter().find(|(word, _)| plain.starts_with(word)) {
-            Some((_, kind)) => Ok(Self {
-                kind: *kind,
-                text: text.to_owned(),
-            }),
+            Some((_, kind)) => Ok(Self { kind: *kind, text: text.to_owned() }),
             None => bad(
                 Code::BadReason,
                 "this reason is none of those that decide how a rotation runs",

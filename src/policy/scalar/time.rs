@@ -74,23 +74,15 @@ impl Zone {
 
 fn minutes(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| {
-        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| part.parse().ok())
-            .flatten()
-    };
+    let two = |part: &str| (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse().ok()).flatten();
     let (hours, minutes): (u32, u32) = (two(hours)?, two(minutes)?);
     (minutes < 60 && (hours < 24 || (hours == 24 && minutes == 0))).then_some(hours * 60 + minutes)
 }
 
 fn moment(text: &str) -> Option<chrono::NaiveDateTime> {
     if text.len() == 10 {
-        return chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()?
-            .and_hms_opt(0, 0, 0);
+        return chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     }
     let text = text.replacen(' ', "T", 1);
-    (text.len() == 16)
-        .then(|| chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M").ok())
-        .flatten()
+    (text.len() == 16).then(|| chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M").ok()).flatten()
 }

@@ -18,11 +18,7 @@ fn check_url(text: &str) -> Result<(), BadText> {
     let rest = match text.split_once("://") {
         Some(("http" | "https", rest)) => rest,
         Some(_) => {
-            return bad(
-                Code::BadUrl,
-                "only http and https addresses can be used here",
-                HELP,
-            );
+            return bad(Code::BadUrl, "only http and https addresses can be used here", HELP);
         }
         None => return bad(Code::BadUrl, "this is not an http or https address", HELP),
     };
@@ -35,9 +31,7 @@ fn check_url(text: &str) -> Result<(), BadText> {
         );
     }
     let query = rest.split_once('?').map_or("", |(_, query)| query);
-    let mut names = query
-        .split('&')
-        .map(|part| part.split('=').next().unwrap_or_default());
+    let mut names = query.split('&').map(|part| part.split('=').next().unwrap_or_default());
     if names.any(|name| name == "key" || mask::secret_name(name)) {
         return bad(
             Code::CredentialsInUrl,
@@ -45,21 +39,12 @@ fn check_url(text: &str) -> Result<(), BadText> {
             "remove it from the address and give the secret by reference, such as `{ env: NAME }`",
         );
     }
-    if text.contains('#')
-        || text.contains(char::is_whitespace)
-        || text.chars().any(char::is_control)
-    {
-        return bad(
-            Code::BadUrl,
-            "this address has a fragment (`#…`) or blanks in it",
-            HELP,
-        );
+    if text.contains('#') || text.contains(char::is_whitespace) || text.chars().any(char::is_control) {
+        return bad(Code::BadUrl, "this address has a fragment (`#…`) or blanks in it", HELP);
     }
     let (name, port) = match host.strip_prefix('[') {
         Some(v6) => match v6.split_once(']') {
-            Some((name, port)) if name.parse::<std::net::Ipv6Addr>().is_ok() => {
-                (name, port.strip_prefix(':'))
-            }
+            Some((name, port)) if name.parse::<std::net::Ipv6Addr>().is_ok() => (name, port.strip_prefix(':')),
             _ => return bad(Code::BadUrl, "this address has no usable host", HELP),
         },
         None => match host.split_once(':') {
@@ -67,19 +52,12 @@ fn check_url(text: &str) -> Result<(), BadText> {
             None => (host, None),
         },
     };
-    let named = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'));
+    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'));
     if !named {
         return bad(Code::BadUrl, "this address has no usable host", HELP);
     }
     if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
-        return bad(
-            Code::BadUrl,
-            "the port of this address is not a number between 1 and 65535",
-            HELP,
-        );
+        return bad(Code::BadUrl, "the port of this address is not a number between 1 and 65535", HELP);
     }
     Ok(())
 }
@@ -88,11 +66,7 @@ impl Url {
     /// Scheme, host and port: what comes before the path.
     pub fn origin(&self) -> &str {
         let after = self.0.find("://").map_or(0, |at| at + 3);
-        let end = self
-            .0
-            .get(after..)
-            .and_then(|rest| rest.find(['/', '?']))
-            .map_or(self.0.len(), |at| at + after);
+        let end = self.0.get(after..).and_then(|rest| rest.find(['/', '?'])).map_or(self.0.len(), |at| at + after);
         self.0.get(..end).unwrap_or(&self.0)
     }
 
@@ -102,11 +76,7 @@ impl Url {
             return false;
         };
         let host = rest.split(['/', '?']).next().unwrap_or_default();
-        let host = if host.starts_with('[') {
-            host.split_inclusive(']').next()
-        } else {
-            host.split(':').next()
-        };
+        let host = if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() };
         let host = host.unwrap_or_default();
         !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
     }

@@ -61,19 +61,11 @@ kept_text!(
 );
 
 fn check_name(text: &str) -> Result<(), BadText> {
-    let body = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-    let stem = text
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let body = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let stem = text.split('.').next().unwrap_or_default().to_ascii_lowercase();
     // Names become file names in the bundle, which auditors open on Windows too.
     let reserved = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
-        || (stem.len() == 4
-            && (stem.starts_with("com") || stem.starts_with("lpt"))
-            && stem.ends_with(|c: char| c.is_ascii_digit()));
+        || (stem.len() == 4 && (stem.starts_with("com") || stem.starts_with("lpt")) && stem.ends_with(|c: char| c.is_ascii_digit()));
     let ends = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && !text.ends_with('.');
     if body && ends && !reserved && text.len() <= 64 {
         return Ok(());

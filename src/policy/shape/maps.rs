@@ -4,10 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     Here, Object, Walker,
-    options::{
-        Options, first_sentence, home_of, is, join_words, properties, properties_of_policy,
-        required, scalars, secrets_by_name,
-    },
+    options::{Options, first_sentence, home_of, is, join_words, properties, properties_of_policy, required, scalars, secrets_by_name},
 };
 use crate::policy::{
     code::Code,
@@ -17,19 +14,8 @@ use crate::policy::{
 };
 
 impl Walker {
-    pub(super) fn map(
-        &mut self,
-        node: &Node,
-        entries: &[Entry],
-        options: &Options<'_>,
-        here: Here<'_>,
-    ) {
-        let objects: Vec<&Object> = options
-            .list
-            .iter()
-            .copied()
-            .filter(|option| is(option, "object"))
-            .collect();
+    pub(super) fn map(&mut self, node: &Node, entries: &[Entry], options: &Options<'_>, here: Here<'_>) {
+        let objects: Vec<&Object> = options.list.iter().copied().filter(|option| is(option, "object")).collect();
         match objects.as_slice() {
             [] => self.wrong_type(node, options, here),
             _ if options.tagged => self.tagged(entries, &objects, here),
@@ -39,26 +25,16 @@ impl Walker {
 
     /// A map that names one of several kinds.
     fn tagged(&mut self, entries: &[Entry], kinds: &[&Object], here: Here<'_>) {
-        let names: Vec<&str> = kinds
-            .iter()
-            .filter_map(|kind| required(kind).next())
-            .collect();
+        let names: Vec<&str> = kinds.iter().filter_map(|kind| required(kind).next()).collect();
         let (first, rest) = match entries {
             [] => {
                 let help = format!("write one of {}", join_words(&names));
-                return self.say(
-                    Code::OneKindOnly,
-                    here.span,
-                    format!("{} does not say which kind it is", here.label()),
-                    help,
-                );
+                return self.say(Code::OneKindOnly, here.span, format!("{} does not say which kind it is", here.label()), help);
             }
             [first, rest @ ..] => (first, rest),
         };
         for entry in entries {
-            let schema = kinds
-                .iter()
-                .find_map(|kind| properties(kind)?.get(&entry.key));
+            let schema = kinds.iter().find_map(|kind| properties(kind)?.get(&entry.key));
             match schema {
                 Some(schema) => self.field(entry, schema, here),
                 None => {
@@ -70,11 +46,7 @@ impl Walker {
                         }
                         None => format!("write one of {}", join_words(&names)),
                     };
-                    let message = format!(
-                        "{} knows no kind {}",
-                        here.label(),
-                        mask::quoted(&entry.key)
-                    );
+                    let message = format!("{} knows no kind {}", here.label(), mask::quoted(&entry.key));
                     self.say(Code::UnknownKind, entry.key_span, message, help);
                 }
             }
@@ -86,17 +58,10 @@ impl Walker {
             let problem = Diagnostic::at(
                 Code::OneKindOnly,
                 second.key_span,
-                format!(
-                    "{} names two kinds, `{}` and `{}`",
-                    here.label(),
-                    first.key,
-                    second.key
-                ),
+                format!("{} names two kinds, `{}` and `{}`", here.label(), first.key, second.key),
                 "keep one of them; further entries of a list each start with their own `- `",
             );
-            self.walked
-                .problems
-                .push(problem.with_related(first.key_span, "the first kind is here"));
+            self.walked.problems.push(problem.with_related(first.key_span, "the first kind is here"));
         }
     }
 
@@ -118,47 +83,23 @@ impl Walker {
         }
         for name in required(object) {
             if entries.iter().all(|entry| entry.key != name) {
-                let about = known
-                    .get(name)
-                    .and_then(|schema| schema.get("description"))
-                    .and_then(Json::as_str);
+                let about = known.get(name).and_then(|schema| schema.get("description")).and_then(Json::as_str);
                 let help = match about {
                     Some(about) => format!("add `{name}:` ({})", first_sentence(about)),
                     None => format!("add `{name}:`"),
                 };
-                let span = if here.span.end > here.span.start {
-                    here.span
-                } else {
-                    node.span
-                };
-                self.say(
-                    Code::MissingField,
-                    span,
-                    format!("{} needs the field `{name}`", here.label()),
-                    help,
-                );
+                let span = if here.span.end > here.span.start { here.span } else { node.span };
+                self.say(Code::MissingField, span, format!("{} needs the field `{name}`", here.label()), help);
             }
         }
     }
 
     fn field(&mut self, entry: &Entry, schema: &Json, here: Here<'_>) {
-        let inner = Here {
-            name: &entry.key,
-            span: entry.key_span,
-            secret: here.secret,
-            entry: false,
-        };
+        let inner = Here { name: &entry.key, span: entry.key_span, secret: here.secret, entry: false };
         self.value(&entry.value, schema, inner);
     }
 
-    fn unknown(
-        &mut self,
-        entry: &Entry,
-        siblings: &[Entry],
-        known: &Object,
-        object: &Object,
-        here: Here<'_>,
-    ) {
+    fn unknown(&mut self, entry: &Entry, siblings: &[Entry], known: &Object, object: &Object, here: Here<'_>) {
         self.walked.secrets.extend(secrets_by_name(entry));
         let shown = mask::quoted(&entry.key);
         let top = properties_of_policy();
@@ -188,11 +129,6 @@ impl Walker {
             format!("possible here are {}", join_words(&names))
         };
         let place = here.label();
-        self.say(
-            Code::UnknownField,
-            entry.key_span,
-            format!("{place} has no field {shown}"),
-            help,
-        );
+        self.say(Code::UnknownField, entry.key_span, format!("{place} has no field {shown}"), help);
     }
 }

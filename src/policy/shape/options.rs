@@ -23,21 +23,11 @@ impl Options<'_> {
     }
 
     pub(super) fn words(&self) -> Vec<&str> {
-        self.list
-            .iter()
-            .flat_map(|option| words_of(option))
-            .collect()
+        self.list.iter().flat_map(|option| words_of(option)).collect()
     }
 
     pub(super) fn tags(&self) -> Vec<&str> {
-        if self.tagged {
-            self.list
-                .iter()
-                .filter_map(|option| required(option).next())
-                .collect()
-        } else {
-            Vec::new()
-        }
+        if self.tagged { self.list.iter().filter_map(|option| required(option).next()).collect() } else { Vec::new() }
     }
 
     /// What may be written, in words.
@@ -76,11 +66,7 @@ impl Options<'_> {
 
 /// Follows references and collects the ways in which a value may be written.
 pub(super) fn options(schema: &Json) -> Options<'_> {
-    let mut found = Options {
-        list: Vec::new(),
-        tagged: false,
-        secret: false,
-    };
+    let mut found = Options { list: Vec::new(), tagged: false, secret: false };
     collect(schema, &mut found, 0);
     found
 }
@@ -99,15 +85,11 @@ pub(super) fn collect<'s>(schema: &'s Json, found: &mut Options<'s>, depth: usiz
     }
     if let Some(Json::Array(kinds)) = object.get("oneOf") {
         found.tagged |= kinds.iter().any(|kind| kind.get("properties").is_some());
-        kinds
-            .iter()
-            .for_each(|kind| collect(kind, found, depth + 1));
+        kinds.iter().for_each(|kind| collect(kind, found, depth + 1));
         return;
     }
     if let Some(Json::Array(kinds)) = object.get("anyOf") {
-        kinds
-            .iter()
-            .for_each(|kind| collect(kind, found, depth + 1));
+        kinds.iter().for_each(|kind| collect(kind, found, depth + 1));
         return;
     }
     found.list.push(object);
@@ -118,15 +100,8 @@ pub(super) fn is(option: &Object, kind: &str) -> bool {
 }
 
 pub(super) fn words_of(option: &Object) -> Vec<&str> {
-    let listed = option
-        .get("enum")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten();
-    listed
-        .chain(option.get("const"))
-        .filter_map(Json::as_str)
-        .collect()
+    let listed = option.get("enum").and_then(Json::as_array).into_iter().flatten();
+    listed.chain(option.get("const")).filter_map(Json::as_str).collect()
 }
 
 pub(super) fn properties(option: &Object) -> Option<&Object> {
@@ -134,20 +109,12 @@ pub(super) fn properties(option: &Object) -> Option<&Object> {
 }
 
 pub(super) fn required(option: &Object) -> impl Iterator<Item = &str> {
-    option
-        .get("required")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
+    option.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
 }
 
 pub(super) fn properties_of_policy() -> &'static Object {
     static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Map::new);
-    schema::shared()
-        .as_object()
-        .and_then(properties)
-        .unwrap_or(&NONE)
+    schema::shared().as_object().and_then(properties).unwrap_or(&NONE)
 }
 
 /// The block a field belongs to, when it is one of the well-known ones.
@@ -164,10 +131,7 @@ pub(super) fn home_of(name: &str) -> Option<&'static str> {
         ("Timing", "timing"),
     ];
     blocks.iter().find_map(|(definition, block)| {
-        let fields = schema::shared()
-            .pointer(&format!("/$defs/{definition}"))?
-            .as_object()
-            .and_then(properties)?;
+        let fields = schema::shared().pointer(&format!("/$defs/{definition}"))?.as_object().and_then(properties)?;
         fields.contains_key(name).then_some(*block)
     })
 }
@@ -176,10 +140,7 @@ pub(super) fn home_of(name: &str) -> Option<&'static str> {
 pub(super) fn scalars(node: &Node) -> Vec<Span> {
     match &node.value {
         Value::List(items) => items.iter().flat_map(scalars).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .flat_map(|entry| scalars(&entry.value))
-            .collect(),
+        Value::Map(entries) => entries.iter().flat_map(|entry| scalars(&entry.value)).collect(),
         Value::Null | Value::Broken | Value::Bool(_) => Vec::new(),
         Value::Int(_) | Value::Float(_) | Value::Text(_) => vec![node.span],
     }
@@ -190,11 +151,7 @@ pub(super) fn secrets_by_name(entry: &Entry) -> Vec<Span> {
     if mask::secret_name(&entry.key) {
         return scalars(&entry.value);
     }
-    let inner = entry
-        .value
-        .entries()
-        .iter()
-        .chain(entry.value.items().iter().flat_map(Node::entries));
+    let inner = entry.value.entries().iter().chain(entry.value.items().iter().flat_map(Node::entries));
     inner.flat_map(secrets_by_name).collect()
 }
 
@@ -212,7 +169,5 @@ pub(super) fn join_words(words: &[&str]) -> String {
 pub(super) fn first_sentence(text: &str) -> String {
     let text = text.split(['.', '\n']).next().unwrap_or(text).trim();
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -21,14 +21,8 @@ pub(super) fn joined(view: &View<'_>) -> Option<View<'static>> {
     }
     rewrite(view, "joined", 0, |rest| match rest.first()? {
         b'\n' | b'\r' | b' ' | b'\t' => {
-            let length = rest
-                .iter()
-                .take_while(|byte| matches!(byte, b'\n' | b'\r' | b' ' | b'\t'))
-                .count();
-            let breaks = rest
-                .iter()
-                .take(length)
-                .any(|byte| matches!(byte, b'\n' | b'\r'));
+            let length = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r' | b' ' | b'\t')).count();
+            let breaks = rest.iter().take(length).any(|byte| matches!(byte, b'\n' | b'\r'));
             breaks.then_some((length, Vec::new()))
         }
         0x1b => Some((colour_code(rest), Vec::new())),
@@ -43,11 +37,7 @@ fn colour_code(rest: &[u8]) -> usize {
     let Some(b'[') = rest.get(1) else {
         return 2.min(rest.len());
     };
-    let parameters = rest
-        .iter()
-        .skip(2)
-        .take_while(|byte| matches!(byte, 0x20..=0x3f))
-        .count();
+    let parameters = rest.iter().skip(2).take_while(|byte| matches!(byte, 0x20..=0x3f)).count();
     (2 + parameters + 1).min(rest.len())
 }
 
@@ -69,9 +59,7 @@ fn quoted_printable(view: &View<'_>) -> Option<View<'static>> {
 
 /// UTF-16 of ASCII, in either order of bytes: every second byte is NUL.
 fn without_nul(view: &View<'_>) -> Option<View<'static>> {
-    rewrite(view, "utf-16", 1, |rest| {
-        (rest.first() == Some(&0)).then(|| (1, Vec::new()))
-    })
+    rewrite(view, "utf-16", 1, |rest| (rest.first() == Some(&0)).then(|| (1, Vec::new())))
 }
 
 fn json(view: &View<'_>) -> Option<View<'static>> {
@@ -83,15 +71,11 @@ fn json(view: &View<'_>) -> Option<View<'static>> {
         [b'\\', b'u', digits @ ..] => {
             let unit = number(digits.get(..4)?, 16)?;
             let second = match digits.get(4..10) {
-                Some([b'\\', b'u', more @ ..]) => {
-                    number(more, 16).filter(|unit| (0xdc00..0xe000).contains(unit))
-                }
+                Some([b'\\', b'u', more @ ..]) => number(more, 16).filter(|unit| (0xdc00..0xe000).contains(unit)),
                 _ => None,
             };
             match second {
-                Some(low) if (0xd800..0xdc00).contains(&unit) => {
-                    Some((12, utf8(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))))
-                }
+                Some(low) if (0xd800..0xdc00).contains(&unit) => Some((12, utf8(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)))),
                 _ => Some((6, utf8(unit))),
             }
         }
@@ -124,12 +108,7 @@ fn html(view: &View<'_>) -> Option<View<'static>> {
 }
 
 /// Replaces every escape, keeping what stands near one.
-fn rewrite(
-    view: &View<'_>,
-    name: &str,
-    cost: usize,
-    read: impl Fn(&[u8]) -> Escape,
-) -> Option<View<'static>> {
+fn rewrite(view: &View<'_>, name: &str, cost: usize, read: impl Fn(&[u8]) -> Escape) -> Option<View<'static>> {
     let bytes = &view.bytes;
     let mut out = Builder::under(view);
     // Unchanged text since `from`, at first with no escape before it.
@@ -155,11 +134,7 @@ fn rewrite(
 /// Copies unchanged text, or of a long stretch only the ends that touch an escape.
 fn copy(out: &mut Builder<'_>, bytes: &[u8], from: usize, to: usize, before: bool, after: bool) {
     let head = if before { (from + REACH).min(to) } else { from };
-    let tail = if after {
-        to.saturating_sub(REACH).max(head)
-    } else {
-        to
-    };
+    let tail = if after { to.saturating_sub(REACH).max(head) } else { to };
     out.extend(bytes.get(from..head).unwrap_or_default(), from);
     if tail > head {
         out.gap();
@@ -176,15 +151,9 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
     }
-    digits.iter().try_fold(0_u32, |value, byte| {
-        value
-            .checked_mul(radix)?
-            .checked_add(char::from(*byte).to_digit(radix)?)
-    })
+    digits.iter().try_fold(0_u32, |value, byte| value.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?))
 }
 
 fn utf8(code: u32) -> Vec<u8> {
-    char::from_u32(code)
-        .map(|c| c.encode_utf8(&mut [0; 4]).as_bytes().to_vec())
-        .unwrap_or_default()
+    char::from_u32(code).map(|c| c.encode_utf8(&mut [0; 4]).as_bytes().to_vec()).unwrap_or_default()
 }

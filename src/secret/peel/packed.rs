@@ -26,9 +26,7 @@ pub(super) fn unpack(view: &View<'_>, limit: usize) -> Unpacked {
         let bytes = match rest {
             [0x1f, 0x8b, 8, ..] => read(GzDecoder::new(rest), left),
             [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => read(ZlibDecoder::new(rest), left),
-            [b'P', b'K', 3, 4, ..] => {
-                zip_member(rest).map_or_else(Vec::new, |body| read(DeflateDecoder::new(body), left))
-            }
+            [b'P', b'K', 3, 4, ..] => zip_member(rest).map_or_else(Vec::new, |body| read(DeflateDecoder::new(body), left)),
             _ => continue,
         };
         if bytes.len() > left {
@@ -40,10 +38,7 @@ pub(super) fn unpack(view: &View<'_>, limit: usize) -> Unpacked {
         }
         out.gap();
     }
-    Unpacked {
-        view: out.done("unpacked", 1),
-        cut_at,
-    }
+    Unpacked { view: out.done("unpacked", 1), cut_at }
 }
 
 /// One byte more than the limit, to tell "just fits" from "goes on"; a damaged rest is left away, its start is kept.

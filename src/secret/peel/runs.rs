@@ -20,38 +20,24 @@ pub(super) const ALL: &[Decode] = &[|view| hex(view, 0), |view| hex(view, 1)];
 
 /// Base64 and base64url, also mixed.
 pub(super) fn base64(view: &View<'_>, alignment: usize) -> Option<View<'static>> {
-    based(
-        view,
-        "base64",
-        6,
-        SHORTEST_BASE64,
-        alignment,
-        |byte| match byte {
-            b'A'..=b'Z' => Some(byte - b'A'),
-            b'a'..=b'z' => Some(byte - b'a' + 26),
-            b'0'..=b'9' => Some(byte - b'0' + 52),
-            b'+' | b'-' => Some(62),
-            b'/' | b'_' => Some(63),
-            _ => None,
-        },
-    )
+    based(view, "base64", 6, SHORTEST_BASE64, alignment, |byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    })
 }
 
 /// Base32 in either case.
 pub(super) fn base32(view: &View<'_>, alignment: usize) -> Option<View<'static>> {
-    based(
-        view,
-        "base32",
-        5,
-        SHORTEST_BASE32,
-        alignment,
-        |byte| match byte {
-            b'A'..=b'Z' => Some(byte - b'A'),
-            b'a'..=b'z' => Some(byte - b'a'),
-            b'2'..=b'7' => Some(byte - b'2' + 26),
-            _ => None,
-        },
-    )
+    based(view, "base32", 5, SHORTEST_BASE32, alignment, |byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a'),
+        b'2'..=b'7' => Some(byte - b'2' + 26),
+        _ => None,
+    })
 }
 
 fn based(
@@ -66,10 +52,7 @@ fn based(
     let mut at = 0;
     while at < view.bytes.len() {
         let run = view.bytes.get(at..).unwrap_or_default();
-        let length = run
-            .iter()
-            .take_while(|byte| digit(**byte).is_some())
-            .count();
+        let length = run.iter().take_while(|byte| digit(**byte).is_some()).count();
         if length >= shortest {
             let (mut held, mut count) = (0_u32, 0_u32);
             for (index, byte) in run.iter().enumerate().take(length).skip(alignment) {
@@ -96,9 +79,7 @@ fn hex(view: &View<'_>, alignment: usize) -> Option<View<'static>> {
     let (mut at, mut marks) = (0, 0);
     while let Some(byte) = view.bytes.get(at) {
         let prefix = *byte == b'0' && matches!(view.bytes.get(at + 1), Some(b'x' | b'X'));
-        let digit = char::from(*byte)
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok());
+        let digit = char::from(*byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
         match digit {
             Some(value) if !prefix => {
                 run.push((value, at));
