@@ -1,5 +1,6 @@
 //! keyroll rotates AI-gateway keys by evidence.
 
+pub mod adapters;
 pub mod engine;
 pub mod gate;
 pub mod plan;
