@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod engine;
 pub mod gate;
+pub mod journal;
 pub mod plan;
 pub mod policy;
 pub mod ports;

@@ -108,7 +108,7 @@ impl Wired {
 
     /// Adds what only the holder of a run has: journal, lock, seal, and the run's inbox.
     pub fn hold(&mut self, state: &StateDir, lease: Lease, journal: JournalFile, signal: &Signal, run: &Run, bundle: Option<&Path>) -> Result<(), Fault> {
-        let lock = OpenLock::new(state.clone(), lease, signal.flag())?;
+        let lock = OpenLock::new(state.clone(), lease, &journal, signal.flag())?;
         let inbox = lock.inbox().clone();
         self.approver = Answers::new(Box::new(move |q| {
             inbox.answer_to(q.phase, q.attempt, &q.head).map(|found| found.map(|(_, reply)| reply.answer())).map_err(|e| e.to_string())
