@@ -8,5 +8,6 @@ pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod rotation;
+pub mod sandbox;
 pub mod secret;
 pub mod support;
