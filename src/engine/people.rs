@@ -1,8 +1,8 @@
 //! Questions to people, answers, and what a person may say to a run.
 
 use super::{Engine, Observer, Stop};
-use crate::ports::{Approver, Clock, Ports, Question};
-use crate::rotation::{App, Drift, Effect, Exception, OldKey, Phase, Point, Record, Run, Span, Time, UsageTable, Which};
+use crate::ports::{Approver, Clock, Gateway, Ports, Question, UsageQuery, UsageSource};
+use crate::rotation::{App, Drift, Effect, Exception, OldKey, Phase, Plan, Point, Record, Run, Span, Time, UsageTable, Which};
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {
     /// Asks for the agreement that the run waits for; parks when nobody has answered within this process's patience.
@@ -99,7 +99,17 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     ///
     /// # Errors
     /// When the journal refuses.
-    pub async fn emergency(&mut self, by: &str, why: &str, breaks: Vec<App>) -> Result<(), Stop> {
+    pub async fn emergency(&mut self, by: &str, why: &str) -> Result<(), Stop> {
+        // Who will break is read now, and kept whether or not it can be read.
+        let breaks = match self.ports.gateway().now().await {
+            Ok(now) => {
+                let from = now.minus(Span::hours(24));
+                let new = self.run.new.as_ref().map(|n| &n.id);
+                let query = UsageQuery { old: &self.run.plan.old.id, new, from, to: now, own: &self.run.own };
+                self.ports.usage().read(query).await.map(|table| who_breaks(&self.run.plan, &table, Span::hours(24))).unwrap_or_default()
+            }
+            Err(_) => Vec::new(),
+        };
         self.record(Record::Emergency { by: by.to_owned(), why: why.to_owned(), breaks }).await
     }
 
@@ -113,13 +123,13 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
 }
 
 /// Who was seen on the old key within a length of time: an emergency refuses them.
-pub fn who_breaks(run: &Run, usage: &UsageTable, lately: Span) -> Vec<App> {
+pub fn who_breaks(plan: &Plan, usage: &UsageTable, lately: Span) -> Vec<App> {
     let since = usage.to.minus(lately);
     let mut breaks: Vec<App> = usage
         .of(Which::Old)
         .iter()
         .filter(|(_, count)| count.last_used.is_some_and(|last| last >= since))
-        .map(|(caller, _)| run.plan.claimed_by(caller.as_str()).map_or_else(|| caller.clone(), |c| c.app.clone()))
+        .map(|(caller, _)| plan.claimed_by(caller.as_str()).map_or_else(|| caller.clone(), |c| c.app.clone()))
         .collect();
     breaks.sort();
     breaks.dedup();

@@ -48,7 +48,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
 
     pub(super) async fn ended(&mut self, n: u32, outcome: Outcome, by: By) -> Result<(), Stop> {
         let stamp = self.stamp();
-        self.record(Record::Ended { n, outcome, by, stamp }).await
+        let Some(kind) = self.run.open.as_ref().map(|o| o.effect.kind()) else { return Ok(()) };
+        self.record(Record::Ended { n, kind, outcome, by, stamp }).await
     }
 
     /// A freeze stops everything that goes forward; a window stops what cannot be taken back.

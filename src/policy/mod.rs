@@ -15,6 +15,7 @@ mod layers;
 mod mask;
 mod missing;
 pub mod model;
+mod plain;
 mod read;
 pub mod render;
 mod rows;
@@ -346,3 +347,6 @@ fn tidy(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests;

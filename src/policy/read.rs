@@ -8,7 +8,9 @@ use serde_yaml::granit_parser::{Event, Marker, Parser, ScalarStyle, Span as Pars
 use super::{
     code::Code,
     diagnostic::{Diagnostic, Span},
-    mask, syntax,
+    mask,
+    plain::plain,
+    syntax,
     tree::{Entry, Node, Value},
 };
 
@@ -76,7 +78,7 @@ pub(crate) fn read(text: &str, file: usize) -> ReadTree {
         let stop = match next {
             Ok((Event::DocumentStart(..), span)) => {
                 documents += 1;
-                if documents > 1 { Some(second_document(reader.span(&span))) } else { None }
+                if documents > 1 { Some(syntax::second_document(reader.span(&span))) } else { None }
             }
             Ok((event, span)) => reader.event(event, &span),
             Err(error) => Some(syntax::problem(error.kind(), reader.mark(error.marker()))),
@@ -167,7 +169,7 @@ impl Reader<'_> {
             ));
         } else if style == ScalarStyle::Plain && matches!(plain(text), Value::Null) {
             drop = true;
-            self.problems.push(key_not_text(place));
+            self.problems.push(syntax::key_not_text(place));
         }
         let frame = self.stack.last_mut()?;
         if let Some(first) = frame.seen.get(text) {
@@ -197,7 +199,7 @@ impl Reader<'_> {
         }
         if self.wants_key() {
             // A list or map as a field name: reported, read and dropped.
-            self.problems.push(key_not_text(place));
+            self.problems.push(syntax::key_not_text(place));
             if let Some(frame) = self.stack.last_mut() {
                 frame.key = Some(Key { name: String::new(), span: place, drop: true });
             }
@@ -228,13 +230,13 @@ impl Reader<'_> {
 
     fn alias(&mut self, id: usize, place: Span) -> Option<Diagnostic> {
         if self.wants_key() {
-            self.problems.push(key_not_text(place));
+            self.problems.push(syntax::key_not_text(place));
             self.stack.last_mut()?.key = Some(Key { name: String::new(), span: place, drop: true });
             return None;
         }
         let Some((node, cost)) = self.anchors.get(&id).cloned_within(MAX_NODES - self.spent.nodes.min(MAX_NODES)) else {
             if self.anchors.contains_key(&id) {
-                return Some(too_much(place));
+                return Some(syntax::too_much(place, MAX_NODES, MAX_TEXT));
             }
             self.problems.push(Diagnostic::at(
                 Code::UnknownAnchor,
@@ -272,7 +274,7 @@ impl Reader<'_> {
     fn spend(&mut self, cost: Cost, place: Span) -> Option<Diagnostic> {
         self.spent.nodes = self.spent.nodes.saturating_add(cost.nodes);
         self.spent.text = self.spent.text.saturating_add(cost.text);
-        (self.spent.nodes > MAX_NODES || self.spent.text > MAX_TEXT).then(|| too_much(place))
+        (self.spent.nodes > MAX_NODES || self.spent.text > MAX_TEXT).then(|| syntax::too_much(place, MAX_NODES, MAX_TEXT))
     }
 
     fn span(&self, span: &ParserSpan) -> Span {
@@ -323,137 +325,6 @@ fn cost_of(node: &Node) -> Cost {
     cost
 }
 
-/// Plain (unquoted) text by the rules of YAML 1.2's core schema: `no` is text, not false.
-fn plain(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return Value::Text(text.to_owned());
-    }
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Too long for a number: certainly an identifier, and text keeps every digit of it.
-        return text.parse().map_or_else(|_| Value::Text(text.to_owned()), Value::Int);
-    }
-    let number = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
-    match text.parse::<f64>() {
-        Ok(value) if number && value.is_finite() => Value::Float(value),
-        _ => Value::Text(text.to_owned()),
-    }
-}
-
-fn key_not_text(place: Span) -> Diagnostic {
-    Diagnostic::at(
-        Code::KeyNotText,
-        place,
-        "a field name must be plain text",
-        "write `name: value`; a line that starts with `:` or `?` has lost its name",
-    )
-}
-
-fn second_document(place: Span) -> Diagnostic {
-    Diagnostic::at(
-        Code::SecondDocument,
-        place,
-        "a second YAML document starts here",
-        "one file is one policy: move what follows into its own file, or use `for_each:` for many keys",
-    )
-}
-
-fn too_much(place: Span) -> Diagnostic {
-    Diagnostic::at(
-        Code::TooMuch,
-        place,
-        format!("the document grows beyond {MAX_NODES} values or {} kB of text here", MAX_TEXT / 1024),
-        "remove repeated aliases (`*…`); many keys belong into a CSV file named by `for_each:`",
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
-    use super::*;
-
-    fn codes(text: &str) -> Vec<Code> {
-        read(text, 0).problems.iter().map(|problem| problem.code).collect()
-    }
-
-    #[test]
-    fn positions_are_those_of_the_text() {
-        let text = "a: 1\nä: {b: [x, 'y z']}\n";
-        let root = read(text, 0).root.unwrap();
-        let entry = root.entry("ä").unwrap();
-        assert_eq!((entry.key_span.line, entry.key_span.column), (2, 1));
-        let items = entry.value.get("b").unwrap().items();
-        let quoted = items.last().unwrap();
-        assert_eq!(text.get(quoted.span.start..quoted.span.end), Some("'y z'"));
-        assert_eq!((quoted.span.line, quoted.span.column), (2, 12));
-        assert_eq!(quoted.text(), Some("y z"));
-    }
-
-    #[test]
-    fn scalars_follow_the_core_schema() {
-        let root = read("[no, True, 12, -3, 5%, 22:00, 0.5, 2026-12-24, ~, '', 99999999999999999999, 1e3, .5.]", 0).root.unwrap();
-        let kinds: Vec<_> = root.items().iter().map(Node::kind).collect();
-        assert_eq!(
-            kinds,
-            [
-                "text",
-                "true or false",
-                "a number",
-                "a number",
-                "text",
-                "text",
-                "a number",
-                "text",
-                "nothing",
-                "text",
-                "text",
-                "a number",
-                "text"
-            ]
-        );
-    }
-
-    #[test]
-    fn recoverable_mistakes_are_all_reported() {
-        assert_eq!(
-            codes("a: 1\na: 2\nb: *no\nc: !x y\n<<: {d: 1}\n? [x, {y: z}]\n: 1\n"),
-            [Code::DuplicateKey, Code::UnknownAnchor, Code::UnsupportedYaml, Code::UnsupportedYaml, Code::KeyNotText]
-        );
-    }
-
-    #[test]
-    fn hostile_documents_are_refused() {
-        assert_eq!(codes(&"[".repeat(5000)), [Code::TooDeep]);
-        assert_eq!(codes(&format!("a: {}{}", "[".repeat(5000), "]".repeat(5000))), [Code::TooDeep]);
-        assert_eq!(codes(&(0..5000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>()), [Code::TooDeep]);
-        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
-        for n in 1..12 {
-            bomb.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(",")));
-        }
-        assert_eq!(codes(&bomb), [Code::TooMuch]);
-        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 1000].join(","));
-        assert_eq!(codes(&long), [Code::TooMuch]);
-        assert_eq!(codes("a: &a [*a]\n"), [Code::UnknownAnchor]);
-        assert_eq!(codes("a: 1\n---\nb: 2\n"), [Code::SecondDocument]);
-        assert_eq!(codes("# nothing\n"), [Code::Empty]);
-        assert_eq!(codes(""), [Code::Empty]);
-        assert_eq!(codes("---\n"), [Code::Empty]);
-    }
-
-    #[test]
-    fn any_text_is_read_without_a_panic() {
-        use proptest::prelude::*;
-        proptest!(|(text in "[-a-c:\\[\\]{}&*!?|>'\"\\t\\n #%@,.~<0-9é\u{feff}]{0,60}")| {
-            let tree = read(&text, 0);
-            if tree.root.is_none() && tree.problems.is_empty() {
-                panic!("nothing read and nothing said");
-            }
-        });
-    }
-}
+#[path = "read_tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ use super::{
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// One file as it was on the disk at one moment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Source {
     /// The path as it was given.
     pub path: PathBuf,
@@ -25,6 +25,13 @@ pub struct Source {
     pub text: String,
     /// SHA-256 of the bytes on the disk, in hex.
     pub sha256: String,
+}
+
+impl std::fmt::Debug for Source {
+    // Without the text: it may hold a key that somebody pasted, and the checks have not seen it yet.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).field("sha256", &self.sha256).finish_non_exhaustive()
+    }
 }
 
 /// Why a file cannot be read as a policy.
@@ -72,7 +79,7 @@ impl ReadProblem {
                 Code::Unreadable,
                 path,
                 Span::default(),
-                format!("cannot read the file: {}", why.kind()),
+                format!("cannot read the file: {}", in_words(why)),
                 "check the path, and that you may read it",
             ),
             ReadProblem::Folder { path } => {
@@ -144,6 +151,14 @@ impl Source {
     }
 }
 
+fn in_words(why: &std::io::Error) -> String {
+    match why.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 fn shown_path(path: &Path) -> String {
     path.display().to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
@@ -167,6 +182,7 @@ mod tests {
     fn digest_is_of_the_bytes_and_the_mark_is_dropped() {
         let source = Source::from_bytes("p.yaml", b"\xef\xbb\xbfversion: 1\n".to_vec()).unwrap();
         assert_eq!(source.text, "version: 1\n");
+        assert!(!format!("{source:?}").contains("version"));
         let plain = Source::from_bytes("p.yaml", b"version: 1\n".to_vec()).unwrap();
         assert_ne!(source.sha256, plain.sha256);
         let empty = Source::from_bytes("p.yaml", Vec::new()).unwrap();

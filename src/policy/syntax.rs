@@ -17,6 +17,36 @@ pub(crate) fn too_deep(place: Span) -> Diagnostic {
     )
 }
 
+/// A list, map or nothing where a field name should be.
+pub(crate) fn key_not_text(place: Span) -> Diagnostic {
+    Diagnostic::at(
+        Code::KeyNotText,
+        place,
+        "a field name must be plain text",
+        "write `name: value`; a line that starts with `:` or `?` has lost its name",
+    )
+}
+
+/// More than one document.
+pub(crate) fn second_document(place: Span) -> Diagnostic {
+    Diagnostic::at(
+        Code::SecondDocument,
+        place,
+        "a second YAML document starts here",
+        "one file is one policy: move what follows into its own file, or use `for_each:` for many keys",
+    )
+}
+
+/// A spent budget.
+pub(crate) fn too_much(place: Span, nodes: usize, text: usize) -> Diagnostic {
+    Diagnostic::at(
+        Code::TooMuch,
+        place,
+        format!("the document grows beyond {nodes} values or {} kB of text here", text / 1024),
+        "remove repeated aliases (`*…`); many keys belong into a CSV file named by `for_each:`",
+    )
+}
+
 /// A syntax error at a place.
 pub(crate) fn problem(kind: &ErrorKind, place: Span) -> Diagnostic {
     let (message, help) = match kind {

@@ -64,7 +64,7 @@ impl Run {
                 Some(open) if open.n == *n => open.child = Some(child.clone()),
                 _ => return illegal("a child of no open effect"),
             },
-            Record::Ended { n, outcome, by, stamp } => {
+            Record::Ended { n, outcome, by, stamp, .. } => {
                 self.clocks(stamp);
                 match self.open.take() {
                     Some(open) if open.n == *n => self.closed(open, outcome, *by, stamp),

@@ -1,7 +1,7 @@
 //! The lines of a journal. What a run knows, it knows from these and from nothing else.
 
 use super::{
-    App, Child, Drift, Effect, End, GatewayCaps, Judged, Outcome, Phase, Plan, Point, Reading, RequestId, RunId, SlotNo, Span, Stamp, Time,
+    App, Child, Drift, Effect, EffectKind, End, GatewayCaps, Judged, Outcome, Phase, Plan, Point, Reading, RequestId, RunId, SlotNo, Span, Stamp, Time,
     Which,
 };
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,8 @@ pub enum Record {
     Ended {
         /// Of which effect.
         n: u32,
+        /// Its kind, for readers of single lines.
+        kind: EffectKind,
         /// What came of it.
         outcome: Outcome,
         /// How it is known.

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
-use super::process::{Started, group_of, has_ended};
+use super::process::{LOOK_EVERY, Started, alive, group_of, has_ended};
 use super::text;
 use crate::secret::{Scrubber, SecretText};
 
@@ -153,7 +153,8 @@ pub async fn run(
     let mut process = child.command().spawn().map_err(failed)?;
     let pid = process.id().unwrap_or(0);
     let mut guard = Guard { pid: Some(pid) };
-    if let Err(why) = on_start(&Started::now(pid)) {
+    let started = Started::now(pid);
+    if let Err(why) = on_start(&started) {
         return Err(ChildProblem::NotRecorded { program: name, why });
     }
     let mut output = Kept::first(child.output_limit);
@@ -180,16 +181,21 @@ pub async fn run(
             tokio::join!(write, output.fill(stdout), complaint.fill(stderr));
         };
         tokio::pin!(talk);
+        let mut talked = false;
         let ended = async {
             tokio::select! {
-                status = process.wait() => {
-                    let _ = timeout(LAST_OUTPUT, &mut talk).await;
-                    status
+                status = process.wait() => status,
+                () = &mut talk => {
+                    talked = true;
+                    process.wait().await
                 }
-                () = &mut talk => process.wait().await,
             }
         };
-        timeout(child.time, ended).await
+        let status = timeout(child.time, ended).await;
+        if status.is_ok() && !talked {
+            let _ = timeout(LAST_OUTPUT, &mut talk).await;
+        }
+        status
     };
     let complaint = complaint.told(scrubber);
     match status {
@@ -203,6 +209,11 @@ pub async fn run(
             // The status is collected only now: until then the number stays taken and the signals reached nobody else.
             let _ = timeout(GRACE, process.wait()).await;
             guard.pid = None;
+            // The others of the group need a moment to be gone, and what follows may rely on it.
+            let forced = Instant::now();
+            while alive(&started) && forced.elapsed() < GRACE {
+                sleep(LOOK_EVERY).await;
+            }
             Err(ChildProblem::TimedOut { program: name, after: begun.elapsed().as_secs(), complaint })
         }
     }
@@ -214,7 +225,7 @@ async fn end(pid: u32) {
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::TERM);
     let begun = Instant::now();
     while begun.elapsed() < GRACE && !has_ended(pid) {
-        sleep(Duration::from_millis(20)).await;
+        sleep(LOOK_EVERY).await;
     }
     // Also when the leader has ended: others of the group may not have.
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

@@ -9,6 +9,9 @@ use reqwest::{Certificate, Client, Response, Url};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+/// Most answers that hold a secret are shorter than this.
+const USUAL_BODY: usize = 64 * 1024;
+
 /// What a client is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
@@ -101,7 +104,8 @@ pub async fn read_bounded(mut response: Response, limit: usize) -> Result<Zeroiz
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(HttpProblem::TooLarge { limit });
     }
-    let mut body = Zeroizing::new(Vec::new());
+    // Room for a usual answer at once: a vector that grows leaves copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(limit.min(USUAL_BODY)));
     while let Some(chunk) = response.chunk().await.map_err(|error| HttpProblem::of(&error))? {
         if chunk.len() > limit - body.len() {
             return Err(HttpProblem::TooLarge { limit });

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod child;
 pub mod clock;
+pub mod dotenv;
 pub mod duration;
 pub mod http;
 pub mod process;

@@ -13,7 +13,7 @@ use super::clock;
 /// How long a group may take to end by itself after being asked.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often its state is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A process, known well enough to be recognised by a later run. It leads a group of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub fn alive(process: &Started) -> bool {
 }
 
 /// Ends the process and its whole group: asks first, then forces. Returns whether there was anything to end.
+///
+/// Blocks for up to four seconds; a run calls it before it does anything else.
 pub fn end_group(process: &Started) -> Result<bool, NotEnded> {
     if !alive(process) {
         return Ok(false);

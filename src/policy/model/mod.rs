@@ -8,6 +8,7 @@ pub mod process;
 pub mod reference;
 pub mod rotation;
 pub mod slot;
+pub mod statistic;
 pub mod usage;
 
 use std::collections::BTreeMap;

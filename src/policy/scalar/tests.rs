@@ -46,6 +46,7 @@ fn addresses_are_judged() {
         assert_eq!(Url::parse(text).unwrap_err().code, Code::BadUrl, "{text}");
     }
     assert_eq!(Url::parse("https://user:pw@host/").unwrap_err().code, Code::CredentialsInUrl);
+    assert_eq!(Url::parse("https://host/x?a=1&api_key=x").unwrap_err().code, Code::CredentialsInUrl);
     assert!(Url::parse("http://gw.internal:4000/x").unwrap().is_insecure());
     assert!(!Url::parse("http://localhost:4000/x").unwrap().is_insecure());
     assert_eq!(Url::parse("https://a.example:8443/v1?x").unwrap().origin(), "https://a.example:8443");
@@ -80,7 +81,8 @@ proptest! {
 
     #[test]
     fn a_rate_survives_printing(parts in 1u32..1_000_000) {
-        let rate = Rate::parse(&Rate(parts).to_string()).unwrap();
+        let rate = Rate::parse(&format!("{}.{:04}%", parts / 10_000, parts % 10_000)).unwrap();
+        prop_assert_eq!(Rate::parse(&rate.to_string()).unwrap(), rate);
         prop_assert_eq!(rate.parts_per_million(), parts);
     }
 

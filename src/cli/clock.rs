@@ -1,0 +1,44 @@
+//! The machine's clocks as a port.
+
+use super::signals::Stop;
+use crate::ports::Clock;
+use crate::rotation::{Stamp, Time};
+use crate::support::clock;
+use std::time::Duration;
+
+/// Wall clock, boot clock, and a sleep that a signal ends early.
+pub struct SystemClock {
+    boot: String,
+    stop: Stop,
+}
+
+impl SystemClock {
+    /// Clocks of this boot.
+    pub fn new(stop: Stop) -> Self {
+        Self { boot: clock::boot_id(), stop }
+    }
+}
+
+/// Wall time now.
+pub fn wall() -> Time {
+    Time(clock::wall_millis())
+}
+
+/// The clocks now, outside a run.
+pub fn stamp() -> Stamp {
+    Stamp { at: wall(), mono: clock::boot_millis(), boot: clock::boot_id() }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Stamp {
+        Stamp { at: wall(), mono: clock::boot_millis(), boot: self.boot.clone() }
+    }
+
+    async fn sleep_until(&self, at: Time) {
+        let length = Duration::from_millis(at.since(wall()).0);
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            () = self.stop.stopped() => {}
+        }
+    }
+}
