@@ -5,15 +5,16 @@ use super::drive::{Left, Report, Spec, run};
 use super::judge::Violation;
 use super::people::People;
 use super::rng::Rng;
-use super::scenarios::{Prepared, Scenario, Wild};
+use super::scenarios::{Prepared, Scenario};
 use super::world::Faults;
 use keyroll::rotation::EffectKind;
 use std::collections::BTreeMap;
 
 /// Scenarios whose deaths are tried one by one.
 pub(crate) const EXHAUSTIVE: usize = 6;
+const SLOW: bool = true;
 /// Patience of a process that waits for everything.
-const PATIENT: u64 = 120_000;
+const PATIENT: u64 = 25_000;
 
 /// One promise that was broken, and how to see it again.
 #[derive(Debug, Clone)]
@@ -31,6 +32,7 @@ pub(crate) type Cell = (EffectKind, Crash, Left);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) runs: u64,
+    pub(crate) last: Option<std::time::Instant>,
     pub(crate) left: BTreeMap<Left, u64>,
     pub(crate) matrix: BTreeMap<Cell, u64>,
     pub(crate) broken: u64,
@@ -45,6 +47,10 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, calm: bool, replay: impl Fn() -> String) {
         self.runs += 1;
+        if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 60) {
+            eprintln!("SLOW {:?} {}", self.last.map(|l| l.elapsed()), replay());
+        }
+        self.last = Some(std::time::Instant::now());
         *self.left.entry(report.left).or_default() += 1;
         self.died += u64::from(!report.died.is_empty());
         self.strangers += u64::from(report.strangers_refused);

@@ -1,11 +1,10 @@
 //! One run: a session, its death, the next session; an operator at his script; and a rival that takes over.
 
-use super::chain::Paper;
 use super::death::{Crash, Death};
 use super::judge::Violation;
 use super::ports::SimPorts;
 use super::scenarios::{Prepared, Scenario, Wild};
-use super::world::{CALL, World};
+use super::world::{CALL, EPOCH, World};
 use keyroll::engine::{Engine, Options, Stop, Unwatched};
 use keyroll::journal::Chain;
 use keyroll::rotation::{App, EffectKind, End, Exception, Holder, Record, Run, Span, Time};
@@ -17,6 +16,8 @@ use std::task::{Context, Poll, Waker};
 
 /// So many sessions are tried before a run counts as parked.
 const SESSIONS: u32 = 16;
+/// And for so long, in virtual time.
+const LONG: i64 = 150_000;
 
 /// What is special about one run.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +66,6 @@ pub(crate) struct Report {
     pub(crate) died: Vec<(Option<EffectKind>, Crash)>,
     /// Boundaries of each session.
     pub(crate) boundaries: Vec<u32>,
-    pub(crate) effects: Vec<EffectKind>,
     pub(crate) strangers_refused: u32,
     pub(crate) reopened: u32,
     pub(crate) story: Vec<String>,
@@ -91,6 +91,9 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
     let mut boundaries = Vec::new();
     let (mut left, mut why) = (Left::Parked, String::from("it was tried often enough"));
     for me in 1..=SESSIONS {
+        if world.borrow().now > EPOCH + LONG {
+            break;
+        }
         if me == 2
             && let Some(back) = spec.restore
         {
@@ -116,7 +119,6 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
         }
     }
     super::verdict::at_the_end(prepared, &world, left, &why);
-    let effects = effects(&world.borrow().journal);
     let world = &mut *world.borrow_mut();
     Report {
         left,
@@ -124,18 +126,10 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
         violations: std::mem::take(&mut world.judge.violations),
         died: std::mem::take(&mut world.death.happened),
         boundaries,
-        effects,
         strangers_refused: world.judge.strangers_refused,
         reopened: world.judge.reopened,
         story: world.story.take().unwrap_or_default(),
     }
-}
-
-/// The kinds of effect that a journal names.
-fn effects(paper: &Paper) -> Vec<EffectKind> {
-    // Only the matrix needs them, and it reads what died; a journal is parsed by the session alone.
-    let _ = paper;
-    Vec::new()
 }
 
 enum Next {
@@ -215,7 +209,7 @@ fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u
         };
         let said = match word {
             Word::Go => Ok(()),
-            Word::Emergency => engine.emergency("ops", "leaked", Vec::new()).await,
+            Word::Emergency => engine.emergency("ops", "leaked").await,
             Word::Amend => amend(&mut engine, world).await,
         };
         match said {

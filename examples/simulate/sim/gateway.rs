@@ -1,7 +1,7 @@
 //! The fake gateway: keys, replicas that hear of a change each at their own time, and refusals that a replica remembers for a while.
 
 use super::rng::Rng;
-use keyroll::rotation::{KeyFacts, KeyId, Marker, ModelName, Scope, Time};
+use keyroll::rotation::{KeyFacts, KeyId, ModelName, Scope, Time};
 
 /// How many replicas serve the data plane.
 pub(crate) const REPLICAS: usize = 2;
@@ -34,7 +34,6 @@ pub(crate) enum State {
 pub(crate) struct Change {
     pub(crate) state: State,
     pub(crate) by: Hand,
-    pub(crate) at: i64,
     pub(crate) seen: [i64; REPLICAS],
 }
 
@@ -145,7 +144,7 @@ impl Gateway {
             limits,
             created: now,
             made_by: by,
-            changes: vec![Change { state: State::On, by, at: now, seen }],
+            changes: vec![Change { state: State::On, by, seen }],
             refused_until: [0; REPLICAS],
         });
         self.keys.len() - 1
@@ -168,7 +167,7 @@ impl Gateway {
             Some(last) if last.state == state => true,
             last => {
                 let seen = delays(now, last.map(|l| l.seen), rng);
-                key.changes.push(Change { state, by, at: now, seen });
+                key.changes.push(Change { state, by, seen });
                 true
             }
         }
@@ -210,11 +209,6 @@ impl Gateway {
             owner: "team".to_owned(),
             scope: k.limits.scope(),
         }
-    }
-
-    /// The live key that carries a marker of the run, if there is one.
-    pub(crate) fn marked(&self, marker: &Marker) -> Option<usize> {
-        self.keys.iter().position(|k| k.marker == marker.as_str() && k.state() != State::Gone)
     }
 }
 

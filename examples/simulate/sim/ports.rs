@@ -461,6 +461,7 @@ impl Clock for Hands {
             self.end().await;
         }
         let mut world = self.world.borrow_mut();
+        world.restless();
         let to = (at.0 - world.wall).clamp(world.now + 1, world.now + 5_000);
         world.advance(to);
         world.people_act();

@@ -143,6 +143,7 @@ impl Prepared {
             disabled_at: None,
             flaky,
             wrong_owner,
+            calls: 0,
             story: None,
         };
         if wild.people.chance > 0 || wild.faults.lost > 0 {

@@ -17,6 +17,9 @@ pub(crate) const EPOCH: i64 = 1_767_600_000_000;
 /// A call that was sent may land this much later, and no later.
 pub(crate) const CALL: i64 = 1_500;
 
+/// No run needs more calls than this.
+const MOST_CALLS: u32 = 60_000;
+
 /// Secret values, by number.
 pub(crate) struct Values {
     texts: Vec<String>,
@@ -145,6 +148,8 @@ pub(crate) struct World {
     pub(crate) flaky: Option<u16>,
     /// The source attributes our calls to somebody else.
     pub(crate) wrong_owner: bool,
+    /// Calls made so far.
+    pub(crate) calls: u32,
     /// Story of a replay.
     pub(crate) story: Option<Vec<String>>,
 }
@@ -180,9 +185,19 @@ impl World {
 
     /// A little time passes, as it does around every call; people may act.
     pub(crate) fn tick(&mut self) {
+        self.restless();
         let step = self.rng.span(1, 12);
         self.advance(self.now + step);
         self.people_act();
+    }
+
+    /// An engine that goes round in circles is a violation, not a reason to wait for ever.
+    pub(crate) fn restless(&mut self) {
+        self.calls += 1;
+        if self.calls > MOST_CALLS && !self.death.dead {
+            self.death.dead = true;
+            self.judge.broken(self.now, 0, "the run went round in circles");
+        }
     }
 
     fn pod(&mut self, i: usize) {

@@ -145,13 +145,16 @@ fn archive(run: &Run) -> Step {
     closing(run, End::Done)
 }
 
-/// Scan while every secret can still be read, unlink the old versions, seal.
+/// Scan while every secret can still be read, unlink the old versions or remove what waits, seal.
 pub(super) fn closing(run: &Run, end: End) -> Step {
     if !run.scanned {
         return Step::Do(Effect::Scan);
     }
     if let (Some(i), End::Done) = (run.slots.iter().position(|s| !s.retired), &end) {
         return Step::Do(Effect::Retire { slot: slot_no(i) });
+    }
+    if let (Some(i), End::RolledBack { .. }) = (run.slots.iter().position(|s| s.staged.is_some()), &end) {
+        return Step::Do(Effect::DropPending { slot: slot_no(i) });
     }
     if run.sealed.is_none() {
         return Step::Do(Effect::Seal);
