@@ -24,7 +24,8 @@ use crate::ports::{AppendError, Journal, Lock, Ports, Seal, SealError, Sealed};
 use crate::rotation::{Endpoint, EndpointFacts, Record, Run, RunId, SlotNo, Span, Which};
 use crate::sandbox;
 use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
-use crate::usage::{Field as LogField, Mapping, Settings};
+use crate::support::own_call;
+use crate::usage::{Field as LogField, Mapping, Ours, Settings};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -95,7 +96,7 @@ impl Wired {
             gateway: AnyGateway::Sandbox(gateway),
             prober: AnyProber::Sandbox(prober),
             slots,
-            usage: usage(policy, provider, &log())?,
+            usage: usage(policy, provider, &log(), &fingerprints)?,
             consumers: ConsumerSet::new(consumers, timeout.std(), withheld.clone(), scrubber.clone()),
             approver: Answers::none(),
             notifier: Notices::new(&policy.notify, withheld, scrubber),
@@ -184,7 +185,7 @@ fn store(slot: &Slot, fingerprints: &Rc<FingerprintKey>) -> Option<AnyStore> {
     }
 }
 
-fn usage(policy: &Policy, provider: bool, gateway_log: &[String]) -> Result<AnyUsage, Fault> {
+fn usage(policy: &Policy, provider: bool, gateway_log: &[String], fingerprints: &Rc<FingerprintKey>) -> Result<AnyUsage, Fault> {
     let own = || if provider { Mapping::sandbox_provider() } else { Mapping::sandbox() };
     let (paths, mapping) = match policy.usage.first() {
         None | Some(Usage::GatewayLog(_)) => (gateway_log.to_vec(), own()),
@@ -199,6 +200,8 @@ fn usage(policy: &Policy, provider: bool, gateway_log: &[String]) -> Result<AnyU
     };
     let mut settings = Settings::new(paths, mapping);
     settings.lag = LAG;
+    let key = fingerprints.clone();
+    settings.ours = Ours(Rc::new(move |id| own_call::is_ours(&key, id)));
     // The sandbox documents it; soak asks for a refusal of our own all the same.
     settings.sees_refused = Some(true);
     if let Some(Usage::Jsonl(log)) = policy.usage.first() {

@@ -25,12 +25,24 @@ pub struct Settings {
     pub lag: Span,
     /// Whether refused calls leave a row; none: as far as the log shows.
     pub sees_refused: Option<bool>,
+    /// Recognises ids of our own calls that the query does not name.
+    pub ours: Ours,
+}
+
+/// Tells by its id whether a call was ours; each id counts once.
+#[derive(Clone)]
+pub struct Ours(pub std::rc::Rc<dyn Fn(&str) -> bool>);
+
+impl std::fmt::Debug for Ours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ours")
+    }
 }
 
 impl Settings {
     /// These paths, read with this mapping: no lag, no fixed number of writers.
     pub fn new(paths: Vec<String>, mapping: Mapping) -> Self {
-        Self { paths, mapping, shards: None, lag: Span::ZERO, sees_refused: None }
+        Self { paths, mapping, shards: None, lag: Span::ZERO, sees_refused: None, ours: Ours(std::rc::Rc::new(|_| false)) }
     }
 }
 
@@ -114,7 +126,7 @@ impl JsonlReader {
 
     /// Counts what was read.
     pub fn table(&self, query: &UsageQuery<'_>) -> UsageTable {
-        let mut table = tally::tally(self.tails.values(), &self.shared, query);
+        let mut table = tally::tally(self.tails.values(), &self.shared, query, &*self.settings.ours.0);
         let (shards, reaches) = tally::shards(self.tails.values(), &self.shared, &self.silent(), query.to);
         table.shards = shards;
         table.reaches = reaches;

@@ -25,5 +25,5 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use jsonl::{JsonlReader, ReadProblem, Settings};
+pub use jsonl::{JsonlReader, Ours, ReadProblem, Settings};
 pub use mapping::{Field, Mapping, Refusal};

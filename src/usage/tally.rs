@@ -3,7 +3,7 @@
 use super::line::Class;
 use super::tail::{Row, Shared, Tail};
 use crate::ports::UsageQuery;
-use crate::rotation::{App, CallerCount, OwnRow, Shard, Span, Time, UsageTable, Which};
+use crate::rotation::{App, CallerCount, OwnRow, RequestId, Shard, Span, Time, UsageTable, Which};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A row this much later than the end of the window cannot be placed in time.
@@ -11,10 +11,10 @@ const FUTURE: Span = Span::seconds(60);
 
 /// Counts every row of the window. A row is a use of its key unless it is one of our own calls, and each of those is taken once:
 /// whoever repeats our request id is somebody else.
-pub(super) fn tally<'t>(tails: impl Iterator<Item = &'t Tail> + Clone, shared: &Shared, query: &UsageQuery<'_>) -> UsageTable {
+pub(super) fn tally<'t>(tails: impl Iterator<Item = &'t Tail> + Clone, shared: &Shared, query: &UsageQuery<'_>, ours: &dyn Fn(&str) -> bool) -> UsageTable {
     let mut table = UsageTable { from: query.from, to: query.to, ..UsageTable::default() };
     let latest = query.to.plus(FUTURE).0;
-    let own = own_rows(tails.clone(), query);
+    let own = own_rows(tails.clone(), query, ours);
     let old = shared.keys.find(query.old.as_str());
     let new = query.new.and_then(|id| shared.keys.find(id.as_str()));
     let attributed = |row: &Row| match Some(row.key) {
@@ -44,10 +44,11 @@ pub(super) fn tally<'t>(tails: impl Iterator<Item = &'t Tail> + Clone, shared: &
         table.malformed = table.malformed.saturating_add(malformed(tail, query.from));
     }
     for (id, row) in own.values() {
-        if row.at >= query.from.0 && row.at <= query.to.0 {
+        let id = RequestId::new(*id);
+        if row.at >= query.from.0 && row.at <= query.to.0 && query.own.contains_key(&id) {
             let owner = shared.people.text(row.owner).to_owned();
             let own = OwnRow { key: attributed(row), owner, refused: row.class == Class::Refused, at: Time(row.at) };
-            table.own.insert((*id).clone(), own);
+            table.own.insert(id, own);
         }
     }
     for ((key, caller), rows) in groups {
@@ -61,30 +62,25 @@ pub(super) fn tally<'t>(tails: impl Iterator<Item = &'t Tail> + Clone, shared: &
     table
 }
 
-type Own<'a> = HashMap<(usize, usize), (&'a crate::rotation::RequestId, Row)>;
+type Own<'t> = HashMap<(usize, usize), (&'t str, Row)>;
 
-/// The rows that are our own calls: of rows with the same id, the earliest.
-fn own_rows<'a, 't>(tails: impl Iterator<Item = &'t Tail>, query: &UsageQuery<'a>) -> Own<'a> {
-    if query.own.is_empty() {
-        return HashMap::new();
-    }
-    let ids: HashMap<&str, &'a crate::rotation::RequestId> = query.own.keys().map(|id| (id.as_str(), id)).collect();
-    let lengths: HashSet<usize> = ids.keys().map(|id| id.len()).collect();
+/// The rows that are our own calls, named by the query or recognised: of rows with the same id, the earliest.
+fn own_rows<'t>(tails: impl Iterator<Item = &'t Tail>, query: &UsageQuery<'_>, ours: &dyn Fn(&str) -> bool) -> Own<'t> {
+    let named: HashSet<&str> = query.own.keys().map(RequestId::as_str).collect();
     let mut first: HashMap<&str, ((usize, usize), Row)> = HashMap::new();
     for (t, tail) in tails.enumerate() {
         for (r, row) in tail.rows.iter().enumerate() {
             let id = tail.id(row);
-            if !lengths.contains(&id.len()) {
+            if !named.contains(id) && !ours(id) {
                 continue;
             }
-            let Some((id, _)) = ids.get_key_value(id) else { continue };
             let seen = first.entry(id).or_insert(((t, r), *row));
             if row.at < seen.1.at {
                 *seen = ((t, r), *row);
             }
         }
     }
-    first.into_iter().filter_map(|(id, (place, row))| ids.get(id).map(|id| (place, (*id, row)))).collect()
+    first.into_iter().map(|(id, (place, row))| (place, (id, row))).collect()
 }
 
 fn count(mut rows: Vec<(i64, Class)>) -> CallerCount {
