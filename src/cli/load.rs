@@ -7,7 +7,7 @@ use crate::rotation::FrozenPolicy;
 use std::path::Path;
 
 /// A policy and what is frozen of it.
-pub struct LoadedPolicy {
+pub(crate) struct LoadedPolicy {
     /// The policy.
     pub policy: Policy,
     /// Its text and digest.
@@ -15,23 +15,24 @@ pub struct LoadedPolicy {
 }
 
 /// Reads a policy that must be one rotation.
-pub fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<LoadedPolicy, Fault> {
+pub(crate) fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<LoadedPolicy, Fault> {
     let mut all = policies(path, env, out)?;
     match (all.len(), all.pop()) {
         (1, Some(one)) => Ok(one),
-        (n, _) => Err(Fault::usage(format!("use {} here: it stands for {n} rotations", path.display())).hint("`keyroll run` takes it; other verbs want one policy")),
+        (n, _) => Err(Fault::usage(format!("use {} here: it stands for {n} rotations", path.display()))
+            .hint("`keyroll run` takes it; other verbs want one policy")),
     }
 }
 
 /// Reads a policy, or the many that `for_each` makes of it.
-pub fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedPolicy>, Fault> {
+pub(crate) fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedPolicy>, Fault> {
     let source = Source::read(path).map_err(|problem| {
         let diagnostic = problem.diagnostic();
         Fault::usage(diagnostic.message.clone()).hint(diagnostic.help.clone())
     })?;
     let parsed = policy::parse(&source, &env.map_or_else(Overlay::none, Overlay::env));
     if !parsed.diagnostics.is_empty() && (parsed.has_errors() || !out.quiet) {
-        out.shout(&policy::render::text::text(&parsed.diagnostics, &parsed.sources, out.colour));
+        out.shout(&policy::render::text(&parsed.diagnostics, &parsed.sources, out.colour));
     }
     if parsed.has_errors() {
         return Err(Fault::shown(super::fault::exit::USAGE));
@@ -42,7 +43,8 @@ pub fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedP
         text: source.text.clone(),
         effective: serde_json::to_string(policy).unwrap_or_default(),
     };
-    let mut all: Vec<LoadedPolicy> = parsed.each.into_iter().map(|e| LoadedPolicy { frozen: frozen(&e.policy), policy: e.policy }).collect();
+    let mut all: Vec<LoadedPolicy> =
+        parsed.each.into_iter().map(|e| LoadedPolicy { frozen: frozen(&e.policy), policy: e.policy }).collect();
     if let (true, Some(policy)) = (all.is_empty(), parsed.policy) {
         all.push(LoadedPolicy { frozen: frozen(&policy), policy });
     }
@@ -50,6 +52,7 @@ pub fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedP
 }
 
 /// The policy that a plan froze.
-pub fn frozen(frozen: &FrozenPolicy) -> Result<Policy, Fault> {
-    serde_json::from_str(&frozen.effective).map_err(|e| Fault::new(super::fault::exit::INTERNAL, format!("read the policy inside the plan: line {}", e.line())))
+pub(crate) fn frozen(frozen: &FrozenPolicy) -> Result<Policy, Fault> {
+    serde_json::from_str(&frozen.effective)
+        .map_err(|e| Fault::new(super::fault::exit::INTERNAL, format!("read the policy inside the plan: line {}", e.line())))
 }

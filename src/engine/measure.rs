@@ -4,7 +4,8 @@ use super::look::request_id;
 use super::{Engine, Observer, Stop};
 use crate::ports::{Consumers, Gateway, PortError, Ports, Prober, SecretStore, UsageQuery, UsageSource};
 use crate::rotation::{
-    Ack, Ask, CallFacts, Check, Endpoint, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which, differing,
+    Ack, Ask, CallFacts, Check, Endpoint, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which,
+    differing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +79,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         for call in wanted {
             match self.value(call.key).await {
                 Ok(Some(value)) => {
-                    let request = request_id().map_err(|e| self.unreachable(&e.to_string()))?;
+                    let request = request_id(self.ports.fingerprints()).map_err(|e| self.unreachable(&e.to_string()))?;
                     ready.push((call, value, request));
                 }
                 Ok(None) => {
@@ -275,7 +276,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 }
                 return Ok(Ok(looked(false, &format!("{name} cannot be read back, so what it holds is not proven"))));
             };
-            let request = request_id().map_err(|e| self.unreachable(&e.to_string()))?;
+            let request = request_id(self.ports.fingerprints()).map_err(|e| self.unreachable(&e.to_string()))?;
             self.record(Record::Calls { ids: vec![(request.clone(), Which::Old)] }).await?;
             match self.ports.prober().identify(&value, &request).await {
                 Ok(Some(id)) if id == self.run.plan.old.id => {}

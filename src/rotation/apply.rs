@@ -172,6 +172,11 @@ impl Run {
         for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted] {
             self.passed.remove(&point);
         }
+        // A failure that a person was asked about is judged afresh once somebody goes on.
+        if self.gate.as_ref().is_some_and(|g| g.checks.iter().any(|c| c.verdict == Verdict::Fail)) {
+            self.gate = None;
+        }
+        self.disables = 0;
         if semantics != GATE_SEMANTICS || semantics != self.plan.gate_semantics {
             self.gate = None;
         }
@@ -185,6 +190,8 @@ impl Run {
             // From here on the run only goes forward, whatever the outcome says.
             Effect::Delete { key: Which::Old, .. } => self.old = OldKey::DeleteIntended,
             Effect::Disable { key: Which::Old, .. } => {
+                self.disables = self.disables.saturating_add(1);
+                self.gate = None;
                 // The agreement is used once, by the intent that names it.
                 self.approved = None;
                 // Whatever becomes of the intent, a later enable undoes our own change and nobody else's.
@@ -242,6 +249,10 @@ impl Run {
         match outcome {
             Outcome::Done(done) => {
                 self.failed = None;
+                if let Effect::Reload { app, flip } = &open.effect {
+                    // A consumer loads the value while its reload runs, not after it.
+                    self.reloads.insert(app.clone(), (*flip, open.began.clone()));
+                }
                 self.done(&open.effect, done, by, stamp);
             }
             Outcome::Unknown { .. } => self.open = Some(Open { unresolved: true, ..open }),
@@ -318,13 +329,10 @@ impl Run {
                     Which::Old => self.since.back = Some(stamp.clone()),
                 }
             }
-            Effect::Reload { app, flip } => {
-                self.reloads.insert(app.clone(), (*flip, stamp.clone()));
-                match self.course {
-                    Course::Forward => self.since.flip = Some(stamp.clone()),
-                    Course::Undo => self.since.back = Some(stamp.clone()),
-                }
-            }
+            Effect::Reload { .. } => match self.course {
+                Course::Forward => self.since.flip = Some(stamp.clone()),
+                Course::Undo => self.since.back = Some(stamp.clone()),
+            },
             Effect::Disable { key, .. } => {
                 self.since.disabled = Some(stamp.clone());
                 match key {

@@ -43,12 +43,14 @@ pub struct Run {
     pub slots: Vec<SlotState>,
     /// Where each model points.
     pub models: BTreeMap<ModelName, Which>,
-    /// The flip each consumer was last reloaded for, and when.
+    /// The flip each consumer was last reloaded for, and when that reload began.
     pub reloads: BTreeMap<App, (u32, Stamp)>,
     /// The intent without an outcome.
     pub open: Option<Open>,
     /// The effect that began last.
     pub last_effect: Option<Effect>,
+    /// How often this session has switched the old key off.
+    pub disables: u32,
     /// Effects begun so far.
     pub effects: u32,
     /// The last effect that did not succeed.
@@ -340,6 +342,7 @@ impl Run {
             reloads: BTreeMap::new(),
             open: None,
             last_effect: None,
+            disables: 0,
             effects: 0,
             failed: None,
             passed: BTreeSet::new(),

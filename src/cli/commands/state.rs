@@ -8,7 +8,7 @@ use crate::journal::{Freeze, StateDir};
 use crate::ports::Journal;
 use crate::rotation::Record;
 
-pub fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::make(session::state_path(global, None)?)?;
     if args.lift {
         match Freeze::clear(&state)? {
@@ -23,7 +23,7 @@ pub fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault
     Ok(0)
 }
 
-pub fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let taker = session::taker();
     let id = match state.find(&args.run) {
@@ -42,6 +42,13 @@ pub fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fault> {
         Err(_) => state.lease_to_unlock(&id, &taker)?,
     };
     let note = state.unlock(&lease, &taker.holder.user, &args.reason, clock::wall())?;
-    if out.json { out.value(&note) } else { out.say(&format!("run {id} claims nothing any more ({} given up); look at the gateway before starting another", crate::support::text::plural(note.resources.len(), "claim", "claims"))) }
+    if out.json {
+        out.value(&note)
+    } else {
+        out.say(&format!(
+            "run {id} claims nothing any more ({} given up); look at the gateway before starting another",
+            crate::support::text::plural(note.resources.len(), "claim", "claims")
+        ))
+    }
     Ok(0)
 }
