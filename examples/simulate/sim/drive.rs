@@ -90,16 +90,17 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
     let mut word = if prepared.scenario == Scenario::Emergency { Word::Emergency } else { Word::Go };
     let mut boundaries = Vec::new();
     let (mut left, mut why) = (Left::Parked, String::from("it was tried often enough"));
-    for me in 1..=SESSIONS {
+    for number in 1..=SESSIONS {
         if world.borrow().now > EPOCH + LONG {
             break;
         }
-        if me == 2
+        if number == 2
             && let Some(back) = spec.restore
         {
             restore(&world, back);
         }
         world.borrow_mut().death.reborn();
+        let me = world.borrow().youngest + 1;
         let stop = session(prepared, &world, me, spec.patience, false, word);
         word = if word == Word::Emergency && !world.borrow().trail.emergency { Word::Emergency } else { Word::Go };
         boundaries.push(world.borrow().death.count);

@@ -95,7 +95,9 @@ impl Trail {
                 use keyroll::rotation::Drift;
                 self.accepted = true;
                 self.scope_accepted |= accepts.iter().any(|d| matches!(d, Drift::OldScope { .. } | Drift::NewScope { .. }));
-                self.forget();
+                // What led to the phase the run is in is accepted with it; what must be fresh is not.
+                self.approved = false;
+                self.passed.retain(|(p, _)| matches!(p, Place::Bound | Place::Canary));
                 None
             }
             Record::Answered { yes, .. } => {
