@@ -148,9 +148,10 @@ pub(crate) fn spec_of(seed: u64) -> (usize, Spec) {
             unread: some(&mut rng, 15),
             broad: if rng.chance(30) { 1000 } else { 0 },
         };
+        let chance = if rng.chance(600) { u32::try_from(1 + rng.below(20)).unwrap_or(1) } else { 0 };
         spec.wild.people = People {
-            chance: if rng.chance(600) { u32::try_from(1 + rng.below(20)).unwrap_or(1) } else { 0 },
-            left: u8::try_from(1 + rng.below(3)).unwrap_or(1),
+            chance,
+            left: if chance > 0 { u8::try_from(1 + rng.below(3)).unwrap_or(1) } else { 0 },
             ..People::default()
         };
     }
@@ -169,10 +170,10 @@ pub(crate) fn spec_of(seed: u64) -> (usize, Spec) {
 /// One sampled run.
 pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) {
     let (scenario, spec) = spec_of(seed);
-    let calm = spec.wild.people.chance == 0 && spec.wild.faults.lost + spec.wild.faults.late + spec.wild.faults.broad == 0;
-    let calm = calm && spec.restore.is_none() && spec.pause.is_none() && spec.patience == PATIENT && spec.wild.faults.refused == 0;
+    let calm = spec.wild.people.chance == 0 && spec.wild.faults.any() == 0 && spec.restore.is_none() && spec.pause.is_none();
+    let calm = calm && spec.patience == PATIENT;
     let report = run(&prepared[scenario], &spec);
-    tally.add(prepared[scenario].scenario, &report, calm && spec.wild.faults.unread + spec.wild.faults.unsent == 0, || seed.to_string());
+    tally.add(prepared[scenario].scenario, &report, calm, || seed.to_string());
 }
 
 /// A run as its failure named it: a seed, or a scenario and its deaths.

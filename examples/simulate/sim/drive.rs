@@ -174,7 +174,8 @@ fn after(world: &Rc<RefCell<World>>, stop: Stop, word: &mut Word) -> Next {
 
 impl World {
     fn person_decides(&mut self, why: &str, word: &mut Word) -> Next {
-        let what = self.rng.below(10);
+        // A calm world has a helpful operator.
+        let what = if self.people.left == 0 && self.faults.any() == 0 { 0 } else { self.rng.below(10) };
         if why.contains("must approve") {
             self.approver = Some(self.now);
             return Next::Again;

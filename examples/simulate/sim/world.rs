@@ -74,6 +74,13 @@ pub(crate) struct Faults {
     pub(crate) broad: u32,
 }
 
+impl Faults {
+    /// How often anything goes wrong.
+    pub(crate) fn any(self) -> u32 {
+        self.lost + self.unsent + self.late + self.refused + self.unread + self.broad
+    }
+}
+
 /// What a listing does wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listing {
