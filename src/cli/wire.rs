@@ -157,7 +157,8 @@ impl Wired {
 
     /// After a run against an embedded sandbox: what its consumers counted against what its log counted.
     pub(crate) async fn witness(&self, run: &Run, out: &Out) {
-        if let Some(running) = &self.sandbox {
+        // Counting stops the consumers; a run that goes on later still needs them.
+        if let (Some(running), Some(_)) = (&self.sandbox, &run.ended) {
             witness::tell(running, run, out).await;
         }
     }

@@ -42,7 +42,11 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             keep_recent(&mut table.own, asked);
             table
         });
-        let acks = if checks.iter().any(|c| matches!(c.ask, Ask::Coverage { .. })) { self.acks(&mut errors).await } else { Vec::new() };
+        let acks = if checks.iter().any(|c| matches!(c.ask, Ask::Coverage { .. } | Ask::Zero { .. })) {
+            self.acks(&mut errors).await
+        } else {
+            Vec::new()
+        };
         let mut facts = BTreeMap::new();
         for check in &checks {
             let (key, fact) = match &check.ask {

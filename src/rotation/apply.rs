@@ -299,7 +299,10 @@ impl Run {
             | Effect::Seal => {}
         }
         match effect {
-            Effect::Mint { marker } => self.minted(marker, done, by),
+            Effect::Mint { marker } => {
+                self.since.minted = Some(stamp.clone());
+                self.minted(marker, done, by);
+            }
             Effect::Stage { slot, .. } => {
                 if let (Done::Staged { version, value, guard }, Some(s)) = (done, self.slot_mut(*slot)) {
                     s.staged = Some((version.clone(), value.clone()));

@@ -225,6 +225,8 @@ pub struct GateState {
 pub struct Since {
     /// The run's first session.
     pub start: Option<Stamp>,
+    /// The mint of the new key.
+    pub minted: Option<Stamp>,
     /// The last effect that brought consumers to the new key.
     pub flip: Option<Stamp>,
     /// Hold, or its restart.
