@@ -188,7 +188,8 @@ impl World {
         let now = self.now;
         if key == self.old {
             self.judge_holders(key, raced, "the old key was disabled while a listed consumer held it");
-            if self.plan.approval(keyroll::rotation::Phase::Revoke).is_some() && !self.trail.emergency {
+            let again = self.gateway.keys[key].state() == State::Off;
+            if !again && self.plan.approval(keyroll::rotation::Phase::Revoke).is_some() && !self.trail.emergency {
                 if !self.trail.approved {
                     self.judge.broken(now, 2, "the old key was disabled without an agreement for this very attempt");
                 }

@@ -69,6 +69,8 @@ pub(crate) struct Key {
     pub(crate) id: KeyId,
     pub(crate) value: usize,
     pub(crate) marker: String,
+    /// A person took our text away.
+    pub(crate) marker_by_person: bool,
     pub(crate) name: String,
     pub(crate) limits: Limits,
     pub(crate) created: i64,
@@ -140,6 +142,7 @@ impl Gateway {
             id: KeyId::new(format!("key-{}", self.next_id)),
             value,
             marker: marker.to_owned(),
+            marker_by_person: false,
             name: "chat".to_owned(),
             limits,
             created: now,

@@ -50,7 +50,10 @@ impl World {
             4 => self.switch(new, State::On),
             5 => self.switch(new, State::Gone),
             6 => self.with_key(new, |k| k.name = "renamed by hand".into()),
-            7 => self.with_key(new, |k| k.marker = String::new()),
+            7 => self.with_key(new, |k| {
+                k.marker = String::new();
+                k.marker_by_person = true;
+            }),
             8 => self.duplicate(new),
             9 => self.with_key(Some(old), |k| k.limits = Limits { budget: Some(1), ..k.limits }),
             10 => self.with_key(new, |k| k.limits = Limits { budget: None, ..k.limits }),
@@ -108,13 +111,13 @@ impl World {
     }
 
     fn with_key(&mut self, key: Option<usize>, edit: impl FnOnce(&mut super::gateway::Key)) -> bool {
-        let Some(key) = key else { return false };
-        edit(&mut self.gateway.keys[key]);
+        let Some(key) = key.map(|k| &mut self.gateway.keys[k]).filter(|k| k.state() != State::Gone) else { return false };
+        edit(key);
         true
     }
 
     fn duplicate(&mut self, key: Option<usize>) -> bool {
-        let Some(key) = key else { return false };
+        let Some(key) = key.filter(|k| self.gateway.keys[*k].state() != State::Gone) else { return false };
         let value = self.values.fresh();
         let (marker, limits) = (self.gateway.keys[key].marker.clone(), self.gateway.keys[key].limits);
         self.gateway.make(value, &marker, limits, Hand::Person, self.now, &mut self.rng);

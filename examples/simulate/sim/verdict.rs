@@ -38,7 +38,7 @@ fn done(w: &mut World, alive: &[usize]) {
     if alive.len() > 1 {
         w.judge.broken(now, 3, "more than one key of the run is left");
     }
-    if live.is_empty() && !w.gateway.keys.iter().enumerate().any(|(k, key)| key.made_by == Hand::Tool && by_person(k)) {
+    if live.is_empty() && !w.gateway.keys.iter().enumerate().any(|(k, key)| key.made_by == Hand::Tool && (by_person(k) || key.marker_by_person)) {
         w.judge.broken(now, 3, "it is called done and no key is marked live");
     }
     if let Some(k) = live.first().copied() {
@@ -57,7 +57,7 @@ fn done(w: &mut World, alive: &[usize]) {
 
 fn rolled_back(w: &mut World, alive: &[usize]) {
     let now = w.now;
-    if !alive.iter().all(|k| w.gateway.keys[*k].marker.is_empty()) {
+    if !alive.iter().all(|k| w.gateway.keys[*k].marker_by_person) {
         w.judge.broken(now, 3, "it is called rolled back and a key of the run is left");
     }
     let old = &w.gateway.keys[w.old];
@@ -81,14 +81,14 @@ fn named(prepared: &Prepared, world: &Rc<RefCell<World>>, alive: &[usize], why: 
             || run.strays.iter().any(|(s, _)| s == id)
             || run.drift.iter().chain(&run.amended).any(|d| matches!(d, Drift::Twins { ids } if ids.contains(id)))
             || run.open.as_ref().is_some_and(|o| match &o.effect {
-                Effect::Mint { marker } => key.marker == marker.as_str() || key.marker.is_empty(),
+                Effect::Mint { marker } => key.marker == marker.as_str() || key.marker_by_person,
                 other => format!("{other:?}").contains(id.as_str()),
             })
             || why.contains(id.as_str())
             || run.failed.as_ref().is_some_and(|f| f.why.contains(id.as_str()))
             || run.stuck.as_ref().is_some_and(|(why, _)| why.contains(id.as_str()))
             // A person took the marker away before its answer arrived: nobody can know.
-            || key.marker.is_empty();
+            || key.marker_by_person;
         if !known {
             w.judge.broken(w.now, 3, "a key of the run lives and its status does not name it");
             return;
