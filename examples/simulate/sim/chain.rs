@@ -67,7 +67,8 @@ impl Journal for Pen<'_> {
             world.tell(|| format!("[{}] {}", self.me, story(record)));
             world.journal.push(&line, self.chain.clone());
             world.youngest = world.youngest.max(self.me);
-            if let Some((promise, what)) = world.trail.take(record, world.now) {
+            let works = world.gateway.keys[world.old].works_everywhere(world.now);
+            if let Some((promise, what)) = world.trail.take(record, world.now, works) {
                 world.judge.broken(world.now, promise, what);
             }
             if matches!(record, Record::Turned { .. }) {

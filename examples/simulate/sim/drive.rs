@@ -294,7 +294,7 @@ fn restore(world: &Rc<RefCell<World>>, back: usize) {
         w.journal.end = parsed.chain;
         let mut trail = super::trail::Trail::default();
         for line in &parsed.lines {
-            let _ = trail.take(&line.record, w.now);
+            let _ = trail.take(&line.record, w.now, true);
         }
         if parsed.lines.iter().any(|l| matches!(l.record, Record::Finished { .. })) {
             trail.finished = true;

@@ -257,6 +257,8 @@ impl World {
     fn outage(&mut self, i: usize, key: Option<usize>) {
         let pod = &self.pods[i];
         let by_person = pod.wrote == Hand::Person
+            // This caller is refused on the new key by the scenario itself.
+            || (self.flaky == Some(pod.label) && key.is_some_and(|k| self.gateway.keys[k].made_by == Hand::Tool))
             || match key {
                 None => true,
                 Some(k) => self.gateway.keys[k].last().is_some_and(|c| c.by == Hand::Person) || self.gateway.keys[k].made_by == Hand::Person,
