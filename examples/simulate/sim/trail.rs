@@ -15,6 +15,8 @@ pub(crate) struct Trail {
     passed: Vec<(Place, i64)>,
     /// The old key's end was begun once: from there on it only goes forward.
     pub(crate) delete_begun: bool,
+    /// The old key was found dead in prepare, and the run goes on to save its consumers.
+    saves: bool,
     /// The new key was made current somewhere, or a model was pointed at it.
     pub(crate) flipped: bool,
     /// When, for the first time.
@@ -66,6 +68,7 @@ impl Trail {
                     });
                 self.passed.retain(|(p, _)| *p != place);
                 if good {
+                    self.saves |= checks.iter().any(|c| c.verdict == Verdict::Fail);
                     self.passed.push((place, now));
                 }
                 if checks.iter().any(|c| c.verdict == Verdict::Fail) {
@@ -82,7 +85,8 @@ impl Trail {
                     Phase::Revoke => Place::Drained,
                     Phase::Archive => Place::Gone,
                 };
-                self.passed(gate).is_none().then_some((2, "a phase was left although its gate had not passed"))
+                let saved = self.saves && *to == Phase::Flip;
+                (self.passed(gate).is_none() && !saved).then_some((2, "a phase was left although its gate had not passed"))
             }
             Record::Turned { .. } => {
                 self.undo = true;
