@@ -376,17 +376,22 @@ fn looked(holds: bool, seen: &str) -> Looked {
     Looked { holds, seen: seen.to_owned() }
 }
 
-/// Of our own rows a judge needs the newest ones, and those of the calls that it looks up one by one. Keeping all of them would let
-/// each reading grow with the time a gate is watched, and the journal with its square.
+/// Of our own rows a judge needs the newest of each kind, and those of the calls that it looks up one by one. Keeping all of them
+/// would let each reading grow with the time a gate is watched, and the journal with its square.
 fn keep_recent(own: &mut BTreeMap<RequestId, OwnRow>, asked: impl Fn(&RequestId) -> bool) {
-    const NEWEST: usize = 16;
-    if own.len() <= NEWEST {
-        return;
+    const NEWEST: usize = 2;
+    let mut kinds: BTreeMap<(Option<Which>, bool), Vec<Time>> = BTreeMap::new();
+    for row in own.values() {
+        kinds.entry((row.key, row.refused)).or_default().push(row.at);
     }
-    let mut times: Vec<Time> = own.values().map(|row| row.at).collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
-    let Some(oldest) = times.get(NEWEST - 1).copied() else { return };
-    own.retain(|id, row| row.at >= oldest || asked(id));
+    for times in kinds.values_mut() {
+        times.sort_unstable_by(|a, b| b.cmp(a));
+    }
+    let recent = |row: &OwnRow| {
+        let oldest = kinds.get(&(row.key, row.refused)).and_then(|times| times.get(NEWEST - 1).or(times.last()));
+        oldest.is_some_and(|oldest| row.at >= *oldest)
+    };
+    own.retain(|id, row| recent(row) || asked(id));
 }
 
 fn other(which: Which) -> Which {
