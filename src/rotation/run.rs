@@ -139,6 +139,8 @@ pub struct NewKey {
     pub value: Fingerprint,
     /// Accepted, as far as this run knows.
     pub enabled: bool,
+    /// Somebody else switched it off; it is never enabled again by us.
+    pub off_by_others: bool,
     /// Its marker.
     pub marker: Marker,
 }
