@@ -1,9 +1,7 @@
 //! The rules. Each takes the tree and answers with findings, `file:line: what, and what to do`.
 
 use crate::paths;
-use crate::table::{
-    CLOCK_WORDS, CLOCKS, CLOSED, LONG_FILES, MOST_LINES, May, NO_WILDCARD, PLACES, PRACTICE, PURE, Place,
-};
+use crate::table::{CHILDREN, CLOCK_WORDS, CLOCKS, CLOSED, LONG_FILES, MOST_LINES, May, NO_WILDCARD, PLACES, PRACTICE, PURE, Place};
 use crate::text::places;
 use crate::tree::{File, Tree};
 
@@ -69,7 +67,8 @@ pub fn map_without_code(tree: &Tree) -> Vec<String> {
         let mut byte = 0;
         for line in file.bare.split_inclusive('\n') {
             let text = line.trim();
-            let fine = text.is_empty() || text.starts_with("#[") || text.starts_with("#![") || (text.contains("mod ") && text.ends_with(';'));
+            let fine =
+                text.is_empty() || text.starts_with("#[") || text.starts_with("#![") || (text.contains("mod ") && text.ends_with(';'));
             if !fine {
                 found.push(file.at(byte, "lib.rs names modules and holds no code"));
             }
@@ -90,9 +89,12 @@ pub fn printing(tree: &Tree) -> Vec<String> {
 pub fn purity(tree: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     for (module, forbidden) in PURE {
-        found.extend(words(tree, forbidden, |f| f.module() == *module, |word| {
-            format!("`{module}` says `{word}`; it gets times, facts, and randomness as arguments or through ports")
-        }));
+        found.extend(words(
+            tree,
+            forbidden,
+            |f| f.module() == *module,
+            |word| format!("`{module}` says `{word}`; it gets times, facts, and randomness as arguments or through ports"),
+        ));
     }
     found
 }
@@ -101,6 +103,12 @@ pub fn purity(tree: &Tree) -> Vec<String> {
 pub fn clocks(tree: &Tree) -> Vec<String> {
     let outside = |f: &File| !listed(CLOCKS, f);
     words(tree, CLOCK_WORDS, outside, |word| format!("`{word}`; take the time from `support::clock` or the `Clock` port"))
+}
+
+/// Children are started in one place.
+pub fn children(tree: &Tree) -> Vec<String> {
+    let outside = |f: &File| !listed(CHILDREN, f);
+    words(tree, &["process::Command", "Command::new"], outside, |word| format!("`{word}`; start children through `support::child`"))
 }
 
 /// The practice gateway is no special case.
@@ -128,7 +136,9 @@ pub fn wildcards(tree: &Tree) -> Vec<String> {
             if nowhere {
                 found.push(file.at(byte, "a wildcard arm; here every case is named"));
             } else if let Some(closed) = CLOSED.iter().find(|name| patterns_name(&arms, name)) {
-                found.push(file.at(byte, &format!("a wildcard arm beside `{closed}…`; name every case, so that a new one must be thought of")));
+                found.push(
+                    file.at(byte, &format!("a wildcard arm beside `{closed}…`; name every case, so that a new one must be thought of")),
+                );
             }
         }
     }

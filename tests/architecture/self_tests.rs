@@ -54,7 +54,8 @@ fn imports_are_found_in_every_form() {
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(found[0].contains("`gate` (level 1) uses `engine` (level 4)"), "{found:?}");
     }
-    let fine = "use crate::rotation::{Run, next};\nuse super::zero;\nuse crate::gate::x;\npub(crate) fn f() {}\nuse crate::secret::Fingerprint;";
+    let fine =
+        "use crate::rotation::{Run, next};\nuse super::zero;\nuse crate::gate::x;\npub(crate) fn f() {}\nuse crate::secret::Fingerprint;";
     assert_eq!(one(rules::imports, "src/gate/rate.rs", fine), Vec::<String>::new());
 }
 
@@ -87,6 +88,7 @@ fn other_rules_find_what_they_are_for() {
     assert_eq!(found(rules::purity, "src/engine/a.rs", "/// No tokio type.\npub async fn f() {}"), 0);
     assert_eq!(found(rules::clocks, "src/evidence/a.rs", "let t = SystemTime::now();"), 1);
     assert_eq!(found(rules::clocks, "src/support/clock.rs", "let t = SystemTime::now();"), 0);
+    assert_eq!(found(rules::children, "src/adapters/a.rs", "let c = tokio::process::Command::new(x);"), 1);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "if driver == \"sandbox\" {}"), 1);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "// like the sandbox"), 0);
     assert_eq!(found(rules::documented, "src/plan/a.rs", "fn f() {}"), 1);
@@ -103,7 +105,7 @@ fn wildcards_hide_no_case() {
     assert_eq!(found("src/cli/a.rs", "match p { Phase::Prepare => 1, _ => 2 }"), 1);
     assert_eq!(found("src/cli/a.rs", "match e {\n    Effect::Mint { marker } => { f(marker) }\n    _ if x => 2,\n    _ => 3,\n}"), 2);
     assert_eq!(found("src/cli/a.rs", "match n {\n    1 => Phase::Prepare,\n    _ => Phase::Canary,\n}"), 0);
-    assert_eq!(found("src/cli/a.rs", "match r { Record::Ended { .. } => match n { 1 => 2, _ => 3 }, Record::Began => 4 }"), 0);
+    assert_eq!(found("src/cli/a.rs", "match e { Effect::Seal => match n { 1 => 2, _ => 3 }, Effect::Scan => 4 }"), 0);
     assert_eq!(found("src/engine/a.rs", "match n { 1 => 2, _ => 3 }"), 1);
     assert_eq!(found("src/engine/a.rs", "let _ = f(); match n { (_, 2) => 2, n => 3 }"), 0);
 }

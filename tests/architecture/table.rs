@@ -44,7 +44,15 @@ pub const PLACES: &[Place] = &[
     Place {
         module: "evidence",
         level: 3,
-        may: &[BUGS, SECRET, SUPPORT, ROTATION, GATE, PORTS, Only("journal", &["Chain", "Line", "Parsed", "ROOT", "FORMAT", "JournalError"])],
+        may: &[
+            BUGS,
+            SECRET,
+            SUPPORT,
+            ROTATION,
+            GATE,
+            PORTS,
+            Only("journal", &["Chain", "Line", "Parsed", "ROOT", "FORMAT", "JournalError"]),
+        ],
     },
     Place { module: "usage", level: 3, may: &[BUGS, SECRET, SUPPORT, ROTATION, GATE, PORTS] },
     Place { module: "adapters", level: 3, may: &[BUGS, SECRET, SUPPORT, ROTATION, GATE, PORTS, POLICY, All("usage")] },
@@ -127,6 +135,9 @@ pub const CLOCKS: &[(&str, &str)] = &[
 /// What counts as reading a clock.
 pub const CLOCK_WORDS: &[&str] = &["SystemTime::now", "Instant::now", "Utc::now", "Local::now", "tokio::time", "thread::sleep"];
 
+/// Where another program may be started: with an empty environment, a group of its own, and bounded output.
+pub const CHILDREN: &[(&str, &str)] = &[("src/support/", "the one way to start a child, and to ask whether one still lives")];
+
 /// Who may name the practice gateway: it is for learning and for faults, never a special case of the machine.
 pub const PRACTICE: &[(&str, &str)] = &[
     ("src/sandbox/", "is it"),
@@ -143,7 +154,7 @@ pub const PRACTICE: &[(&str, &str)] = &[
 
 /// Types whose matches name every case, so that a new case cannot be forgotten.
 pub const CLOSED: &[&str] =
-    &["Phase::", "Effect::", "EffectKind::", "Outcome::", "Record::", "Step::", "Wait::", "End::", "Verdict::", "OldKey::", "Course::"];
+    &["Phase::", "Effect::", "EffectKind::", "Outcome::", "Step::", "Wait::", "End::", "Verdict::", "OldKey::", "Course::"];
 
 /// Folders in which no match at all has a wildcard arm.
 pub const NO_WILDCARD: &[&str] = &["src/rotation/next/", "src/engine/"];
