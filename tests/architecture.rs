@@ -58,6 +58,11 @@ fn clocks_are_read_in_few_places() {
 }
 
 #[test]
+fn the_library_never_panics_by_its_own_word() {
+    check(rules::panics);
+}
+
+#[test]
 fn children_are_started_in_one_place() {
     check(rules::children);
 }

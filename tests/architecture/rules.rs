@@ -105,6 +105,16 @@ pub fn clocks(tree: &Tree) -> Vec<String> {
     words(tree, CLOCK_WORDS, outside, |word| format!("`{word}`; take the time from `support::clock` or the `Clock` port"))
 }
 
+/// What clippy's lints leave: they judge tests too, where these words are fine.
+pub fn panics(tree: &Tree) -> Vec<String> {
+    words(
+        tree,
+        &["unreachable!", "assert!", "assert_eq!", "assert_ne!"],
+        |_| true,
+        |word| format!("`{word}` outside tests; say it with a type or a typed error"),
+    )
+}
+
 /// Children are started in one place.
 pub fn children(tree: &Tree) -> Vec<String> {
     let outside = |f: &File| !listed(CHILDREN, f);

@@ -88,7 +88,11 @@ fn other_rules_find_what_they_are_for() {
     assert_eq!(found(rules::purity, "src/engine/a.rs", "/// No tokio type.\npub async fn f() {}"), 0);
     assert_eq!(found(rules::clocks, "src/evidence/a.rs", "let t = SystemTime::now();"), 1);
     assert_eq!(found(rules::clocks, "src/support/clock.rs", "let t = SystemTime::now();"), 0);
-    assert_eq!(found(rules::children, "src/adapters/a.rs", "let c = tokio::process::Command::new(x);"), 1);
+    assert_eq!(
+        found(rules::panics, "src/gate/a.rs", "fn f() { unreachable!() }\n#[cfg(test)]\nmod tests { fn g() { unreachable!() } }"),
+        1
+    );
+    assert_eq!(found(rules::children, "src/adapters/a.rs", "let c = tokio::process::Command::new(x);"), 2);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "if driver == \"sandbox\" {}"), 1);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "// like the sandbox"), 0);
     assert_eq!(found(rules::documented, "src/plan/a.rs", "fn f() {}"), 1);
