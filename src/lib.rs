@@ -1,7 +1,9 @@
 //! keyroll rotates AI-gateway keys by evidence.
 
 pub mod adapters;
+pub mod cli;
 pub mod engine;
+pub mod evidence;
 pub mod gate;
 pub mod journal;
 pub mod plan;
@@ -11,3 +13,4 @@ pub mod rotation;
 pub mod sandbox;
 pub mod secret;
 pub mod support;
+pub mod usage;

@@ -18,8 +18,21 @@ use std::time::{Duration, Instant};
 
 /// Effects of a router-key rotation on the sandbox, forward and back. A fence needs a store whose write can land late.
 const EFFECTS: [&str; 15] = [
-    "mint", "stage", "promote", "reload", "disable_old", "delete_old", "mark_live", "scan", "retire", "seal", "demote", "enable_old",
-    "drop_pending", "disable_new", "delete_new",
+    "mint",
+    "stage",
+    "promote",
+    "reload",
+    "disable_old",
+    "delete_old",
+    "mark_live",
+    "scan",
+    "retire",
+    "seal",
+    "demote",
+    "enable_old",
+    "drop_pending",
+    "disable_new",
+    "delete_new",
 ];
 const PHASES: [&str; 6] = ["prepare", "canary", "flip", "hold", "revoke", "archive"];
 /// A kill this soon after a line of an effect counts as aimed.
@@ -280,7 +293,11 @@ impl Lane {
             if let Some(end) = records.iter().find(|r| !r["finished"].is_null()) {
                 let mut counts = counts.lock().unwrap();
                 counts.discards += records.iter().filter(|r| began(r, "discard")).count();
-                if end["finished"]["end"] == "done" { counts.done += 1 } else { counts.rolled_back += 1 }
+                if end["finished"]["end"] == "done" {
+                    counts.done += 1
+                } else {
+                    counts.rolled_back += 1
+                }
                 return self.verify(journal);
             }
             let run = journal.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();

@@ -2,5 +2,8 @@
 
 pub mod approve;
 pub mod consumers;
+pub mod gateway;
 pub mod notify;
 pub mod reference;
+pub mod secrets;
+pub mod usage;

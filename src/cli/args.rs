@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[command(name = "keyroll", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 done, 2 usage or policy, 10 parked (time or evidence), 11 parked (a person), 12 unreachable, 20 gate failed, \
 21 rolled back, 22 stuck, 30 held by another run, 31 stale plan, 40 refused, 50 evidence invalid, 51 leak, 1 internal.")]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(subcommand)]
@@ -17,7 +17,7 @@ pub struct Cli {
 
 /// Flags of every verb.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// How to print: text for people, json for programs.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -37,7 +37,7 @@ pub struct Global {
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people.
     Text,
     /// For programs.
@@ -46,7 +46,7 @@ pub enum Output {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Write a first policy, or complete one from a template.
     Init(Init),
     /// Check a policy: every problem at its line, with what to do.
@@ -102,21 +102,21 @@ pub enum Verb {
 
 /// `init`
 #[derive(Debug, Args)]
-pub struct Init {
+pub(crate) struct Init {
     /// Complete this policy: keep what it says, add the missing blocks.
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
     /// Write here instead of to standard output; never overwrites.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Start from a provider-key rotation.
+    /// Start from a policy for a LiteLLM proxy instead of the sandbox.
     #[arg(long)]
-    pub provider: bool,
+    pub litellm: bool,
 }
 
 /// A policy and its environment.
 #[derive(Debug, Clone, Args)]
-pub struct PolicyOnly {
+pub(crate) struct PolicyOnly {
     /// The policy.
     pub policy: PathBuf,
     /// Use the addresses of this environment.
@@ -126,7 +126,7 @@ pub struct PolicyOnly {
 
 /// `lint`
 #[derive(Debug, Args)]
-pub struct Lint {
+pub(crate) struct Lint {
     /// The policies.
     #[arg(required = true)]
     pub policies: Vec<PathBuf>,
@@ -140,7 +140,7 @@ pub struct Lint {
 
 /// `plan`
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub policy: PolicyOnly,
     /// Write the plan here, for `run --plan`.
@@ -156,7 +156,7 @@ pub struct PlanArgs {
 
 /// `run`
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The policy.
     #[arg(required_unless_present = "plan")]
     pub policy: Option<PathBuf>,
@@ -181,7 +181,7 @@ pub struct RunArgs {
 
 /// How patient, and how far.
 #[derive(Debug, Clone, Args)]
-pub struct How {
+pub(crate) struct How {
     /// Wait in this process instead of parking.
     #[arg(long)]
     pub wait: bool,
@@ -198,7 +198,7 @@ pub struct How {
 
 /// `resume`
 #[derive(Debug, Args)]
-pub struct Resume {
+pub(crate) struct Resume {
     /// The run; the only open one when absent.
     pub run: Option<String>,
     /// Enter emergency mode.
@@ -213,7 +213,7 @@ pub struct Resume {
 
 /// `tick`
 #[derive(Debug, Args)]
-pub struct Tick {
+pub(crate) struct Tick {
     /// The run; every due one with --all.
     pub run: Option<String>,
     /// Every run that is due.
@@ -223,14 +223,14 @@ pub struct Tick {
 
 /// A run.
 #[derive(Debug, Clone, Args)]
-pub struct Which {
+pub(crate) struct Which {
     /// The run, or the beginning of its id; all or the only one when absent.
     pub run: Option<String>,
 }
 
 /// `approve`, `reject`
 #[derive(Debug, Args)]
-pub struct Approve {
+pub(crate) struct Approve {
     /// The run.
     pub run: Option<String>,
     /// A remark, or why not.
@@ -243,7 +243,7 @@ pub struct Approve {
 
 /// `rollback`
 #[derive(Debug, Args)]
-pub struct Rollback {
+pub(crate) struct Rollback {
     /// The run.
     pub run: Option<String>,
     /// Why.
@@ -255,7 +255,7 @@ pub struct Rollback {
 
 /// `amend`
 #[derive(Debug, Args)]
-pub struct Amend {
+pub(crate) struct Amend {
     /// The run.
     pub run: Option<String>,
     /// Why.
@@ -274,14 +274,14 @@ pub struct Amend {
 
 /// `evidence`
 #[derive(Debug, Args)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     #[command(subcommand)]
     pub what: EvidenceVerb,
 }
 
 /// What to do with evidence.
 #[derive(Debug, Subcommand)]
-pub enum EvidenceVerb {
+pub(crate) enum EvidenceVerb {
     /// Where a run's bundle is and what is in it.
     Show(Which),
     /// Copy a run's bundle.
@@ -300,7 +300,7 @@ pub enum EvidenceVerb {
 
 /// `freeze`
 #[derive(Debug, Args)]
-pub struct Freeze {
+pub(crate) struct Freeze {
     /// Why.
     #[arg(long, required_unless_present = "lift")]
     pub reason: Option<String>,
@@ -311,7 +311,7 @@ pub struct Freeze {
 
 /// `unlock`
 #[derive(Debug, Args)]
-pub struct Unlock {
+pub(crate) struct Unlock {
     /// The run.
     pub run: String,
     /// Why.
@@ -321,7 +321,7 @@ pub struct Unlock {
 
 /// `drill`
 #[derive(Debug, Args)]
-pub struct Drill {
+pub(crate) struct Drill {
     /// Only these faults.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
@@ -332,21 +332,21 @@ pub struct Drill {
 
 /// `sandbox`
 #[derive(Debug, Args)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     #[command(subcommand)]
     pub what: SandboxVerb,
 }
 
 /// What to do with the sandbox.
 #[derive(Debug, Subcommand)]
-pub enum SandboxVerb {
+pub(crate) enum SandboxVerb {
     /// Serve until stopped; prints one line of JSON with the addresses.
     Serve(SandboxServe),
 }
 
 /// `sandbox serve`
 #[derive(Debug, Args)]
-pub struct SandboxServe {
+pub(crate) struct SandboxServe {
     /// Where its files live.
     #[arg(long)]
     pub dir: PathBuf,

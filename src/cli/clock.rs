@@ -7,26 +7,21 @@ use crate::support::clock;
 use std::time::Duration;
 
 /// Wall clock, boot clock, and a sleep that a signal ends early.
-pub struct SystemClock {
+pub(crate) struct SystemClock {
     boot: String,
     stop: Stop,
 }
 
 impl SystemClock {
     /// Clocks of this boot.
-    pub fn new(stop: Stop) -> Self {
+    pub(crate) fn new(stop: Stop) -> Self {
         Self { boot: clock::boot_id(), stop }
     }
 }
 
 /// Wall time now.
-pub fn wall() -> Time {
+pub(crate) fn wall() -> Time {
     Time(clock::wall_millis())
-}
-
-/// The clocks now, outside a run.
-pub fn stamp() -> Stamp {
-    Stamp { at: wall(), mono: clock::boot_millis(), boot: clock::boot_id() }
 }
 
 impl Clock for SystemClock {

@@ -6,32 +6,32 @@ use crate::plan::Refusal;
 use crate::ports::PortError;
 
 /// Exit codes; see the README.
-pub mod exit {
+pub(crate) mod exit {
     /// Internal.
-    pub const INTERNAL: u8 = 1;
+    pub(crate) const INTERNAL: u8 = 1;
     /// Usage or policy.
-    pub const USAGE: u8 = 2;
+    pub(crate) const USAGE: u8 = 2;
     /// Parked for time or evidence.
-    pub const PARKED: u8 = 10;
+    pub(crate) const PARKED: u8 = 10;
     /// A system could not be reached; nothing changed.
-    pub const UNREACHABLE: u8 = 12;
+    pub(crate) const UNREACHABLE: u8 = 12;
     /// A check found something.
-    pub const FOUND: u8 = 20;
+    pub(crate) const FOUND: u8 = 20;
     /// Neither forward nor back.
-    pub const STUCK: u8 = 22;
+    pub(crate) const STUCK: u8 = 22;
     /// Held or claimed.
-    pub const HELD: u8 = 30;
+    pub(crate) const HELD: u8 = 30;
     /// Stale plan.
-    pub const STALE: u8 = 31;
+    pub(crate) const STALE: u8 = 31;
     /// Refused.
-    pub const REFUSED: u8 = 40;
+    pub(crate) const REFUSED: u8 = 40;
     /// Evidence invalid.
-    pub const INVALID: u8 = 50;
+    pub(crate) const INVALID: u8 = 50;
 }
 
 /// An end that is not success.
 #[derive(Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The exit code.
     pub code: u8,
     /// What failed and why; reads after "failed to" unless it begins with a capital letter.
@@ -44,23 +44,23 @@ pub struct Fault {
 
 impl Fault {
     /// A fault with a code.
-    pub fn new(code: u8, what: impl Into<String>) -> Self {
+    pub(crate) fn new(code: u8, what: impl Into<String>) -> Self {
         Self { code, what: what.into(), hints: Vec::new(), shown: false }
     }
 
     /// A mistake in the call or in a file the user gave.
-    pub fn usage(what: impl Into<String>) -> Self {
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(exit::USAGE, what)
     }
 
     /// An end whose reason is on the screen already.
-    pub fn shown(code: u8) -> Self {
+    pub(crate) fn shown(code: u8) -> Self {
         Self { code, what: String::new(), hints: Vec::new(), shown: true }
     }
 
     /// Adds what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }

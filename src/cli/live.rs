@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
 /// The watcher of one run.
-pub struct Live<'a> {
+pub(crate) struct Live<'a> {
     out: &'a Out,
     bar: Option<ProgressBar>,
     step: bool,
@@ -16,7 +16,7 @@ pub struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// A watcher that asks before each effect when `step` is set.
-    pub fn new(out: &'a Out, step: bool) -> Self {
+    pub(crate) fn new(out: &'a Out, step: bool) -> Self {
         let bar = out.terminal.then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(ProgressStyle::with_template("  {spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -43,7 +43,7 @@ impl<'a> Live<'a> {
     }
 
     /// Takes the live line away.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -151,7 +151,7 @@ fn words_of_last(run: &Run, outcome: &Outcome) -> String {
 }
 
 /// An effect in words.
-pub fn words(effect: &Effect, run: &Run) -> String {
+pub(crate) fn words(effect: &Effect, run: &Run) -> String {
     let slot = |n: &crate::rotation::SlotNo| run.plan.slots.get(usize::from(n.0)).map_or_else(|| format!("slot {}", n.0 + 1), |s| s.name.clone());
     let key = |w: &Which| w.name();
     match effect {

@@ -7,7 +7,7 @@ use crate::rotation::FrozenPolicy;
 use std::path::Path;
 
 /// A policy and what is frozen of it.
-pub struct LoadedPolicy {
+pub(crate) struct LoadedPolicy {
     /// The policy.
     pub policy: Policy,
     /// Its text and digest.
@@ -15,7 +15,7 @@ pub struct LoadedPolicy {
 }
 
 /// Reads a policy that must be one rotation.
-pub fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<LoadedPolicy, Fault> {
+pub(crate) fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<LoadedPolicy, Fault> {
     let mut all = policies(path, env, out)?;
     match (all.len(), all.pop()) {
         (1, Some(one)) => Ok(one),
@@ -24,14 +24,14 @@ pub fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<LoadedPolicy,
 }
 
 /// Reads a policy, or the many that `for_each` makes of it.
-pub fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedPolicy>, Fault> {
+pub(crate) fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedPolicy>, Fault> {
     let source = Source::read(path).map_err(|problem| {
         let diagnostic = problem.diagnostic();
         Fault::usage(diagnostic.message.clone()).hint(diagnostic.help.clone())
     })?;
     let parsed = policy::parse(&source, &env.map_or_else(Overlay::none, Overlay::env));
     if !parsed.diagnostics.is_empty() && (parsed.has_errors() || !out.quiet) {
-        out.shout(&policy::render::text::text(&parsed.diagnostics, &parsed.sources, out.colour));
+        out.shout(&policy::render::text(&parsed.diagnostics, &parsed.sources, out.colour));
     }
     if parsed.has_errors() {
         return Err(Fault::shown(super::fault::exit::USAGE));
@@ -50,6 +50,6 @@ pub fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<LoadedP
 }
 
 /// The policy that a plan froze.
-pub fn frozen(frozen: &FrozenPolicy) -> Result<Policy, Fault> {
+pub(crate) fn frozen(frozen: &FrozenPolicy) -> Result<Policy, Fault> {
     serde_json::from_str(&frozen.effective).map_err(|e| Fault::new(super::fault::exit::INTERNAL, format!("read the policy inside the plan: line {}", e.line())))
 }

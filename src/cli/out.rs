@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 
 /// Where and how to print.
 #[derive(Debug, Clone)]
-pub struct Out {
+pub(crate) struct Out {
     /// JSON instead of text.
     pub json: bool,
     /// Colour on standard output and error.
@@ -21,7 +21,7 @@ pub struct Out {
 
 /// A colour by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub(crate) enum Tone {
     /// As it should be.
     Good,
     /// Look at this.
@@ -36,7 +36,7 @@ pub enum Tone {
 
 impl Out {
     /// From the flags and the environment.
-    pub fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global) -> Self {
         let terminal = std::io::stderr().is_terminal() && std::io::stdin().is_terminal();
         let wanted = !global.no_color && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
@@ -45,31 +45,31 @@ impl Out {
     }
 
     /// Data.
-    pub fn data(&self, text: &str) {
+    pub(crate) fn data(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         // A reader that went away must not end a rotation.
         let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }).and_then(|()| out.flush());
     }
 
     /// Data as JSON, on one line.
-    pub fn value(&self, value: &impl serde::Serialize) {
+    pub(crate) fn value(&self, value: &impl serde::Serialize) {
         self.data(&serde_json::to_string(value).unwrap_or_default());
     }
 
     /// Talk.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             self.shout(text);
         }
     }
 
     /// Talk that is said even when quiet.
-    pub fn shout(&self, text: &str) {
+    pub(crate) fn shout(&self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
     /// A text in a tone.
-    pub fn paint(&self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.colour {
             return text.to_owned();
         }
@@ -84,9 +84,9 @@ impl Out {
     }
 
     /// A table that fits the terminal.
-    pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
+    pub(crate) fn table(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
+        table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
         table.set_header(head.iter().map(|h| h.to_uppercase()));
         for row in rows {
             table.add_row(row.into_iter().map(|cell| text::clean(&cell)));
@@ -95,7 +95,7 @@ impl Out {
     }
 
     /// The end of a process that did not do what was asked.
-    pub fn fault(&self, fault: &Fault) {
+    pub(crate) fn fault(&self, fault: &Fault) {
         if fault.shown {
             return;
         }
@@ -113,7 +113,7 @@ impl Out {
 }
 
 /// Columns of the terminal, or a width that fits a ticket.
-pub fn width() -> u16 {
+pub(crate) fn width() -> u16 {
     let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     asked.or_else(|| indicatif_width()).unwrap_or(100).clamp(60, 200)
 }

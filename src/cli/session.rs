@@ -21,7 +21,7 @@ use std::sync::Arc;
 const PATIENCE: Span = Span::seconds(60);
 
 /// A runtime on this thread.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -29,7 +29,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
 }
 
 /// Where state lives: the flag, else the policy, else `.keyroll`.
-pub fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, Fault> {
+pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, Fault> {
     if let Some(path) = &global.state {
         return Ok(path.clone());
     }
@@ -44,7 +44,7 @@ pub fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, F
 }
 
 /// This process, as leases and claims name it.
-pub fn taker() -> Taker {
+pub(crate) fn taker() -> Taker {
     Taker {
         holder: Holder { host: host(), pid: std::process::id(), user: user() },
         boot: machine::boot_id(),
@@ -53,7 +53,7 @@ pub fn taker() -> Taker {
 }
 
 /// The operating system's user: asserted, never proven.
-pub fn user() -> String {
+pub(crate) fn user() -> String {
     let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|n| !n.is_empty()));
     crate::support::text::clean_to(&name.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw())), 64)
 }
@@ -64,7 +64,7 @@ fn host() -> String {
 }
 
 /// What a person's command says to a run before it goes on.
-pub enum Say {
+pub(crate) enum Say {
     /// Nothing.
     Nothing,
     /// Emergency mode.
@@ -80,7 +80,7 @@ pub enum Say {
 }
 
 /// How patient a process is.
-pub fn options(how: &How, global: &Global) -> Result<Options, Fault> {
+pub(crate) fn options(how: &How, global: &Global) -> Result<Options, Fault> {
     let until = match &how.until {
         Some(name) => Some(Phase::parse(name).ok_or_else(|| Fault::usage(format!("stop at phase `{name}`: there is no such phase")).hint("prepare, canary, flip, hold, revoke, archive"))?),
         None => None,
@@ -94,14 +94,14 @@ pub fn options(how: &How, global: &Global) -> Result<Options, Fault> {
 }
 
 /// A length of time from the command line.
-pub fn span(text: &str) -> Result<Span, Fault> {
+pub(crate) fn span(text: &str) -> Result<Span, Fault> {
     crate::policy::scalar::Period::parse(text)
         .map(|p| Span(p.as_millis()))
         .map_err(|_| Fault::usage(format!("read the duration `{}`", crate::support::text::clean_to(text, 40))).hint("like 30s, 10m, 24h, 7d"))
 }
 
 /// A run that this process holds, with its ports.
-pub struct Held {
+pub(crate) struct Held {
     /// The ports, journal and lock included.
     pub wired: Wired,
     /// The run as its journal tells it.
@@ -111,7 +111,7 @@ pub struct Held {
 }
 
 /// Takes up a run from its journal.
-pub fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
+pub(crate) fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
     let opened = state.resume_run(id, &taker(), clock::wall)?;
     if opened.torn {
         out.say("  · the last journal line was torn by a crash and is cut off; nothing relied on it");
@@ -125,7 +125,7 @@ pub fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &H
 }
 
 /// Begins a run of a plan: claims, lease, first record.
-pub fn begin(state: &StateDir, plan: Plan, mut wired: Wired, signal: &Signal, how: &How) -> Result<Held, Fault> {
+pub(crate) fn begin(state: &StateDir, plan: Plan, mut wired: Wired, signal: &Signal, how: &How) -> Result<Held, Fault> {
     let id = wired.run_id.clone();
     let plan_id = plan.id();
     let (lease, mut journal) = state.create_run(&id, &plan.claims, &plan.about.reason, &taker(), clock::wall)?;
@@ -137,7 +137,7 @@ pub fn begin(state: &StateDir, plan: Plan, mut wired: Wired, signal: &Signal, ho
 }
 
 /// Goes on with a run until it ends or parks, and says how it stands.
-pub async fn go_on(held: &mut Held, say: Say, options: Options, step: bool, out: &Out) -> (Stop, Run) {
+pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: bool, out: &Out) -> (Stop, Run) {
     let mut live = Live::new(out, step);
     let holder = taker().holder;
     let by = user();
@@ -168,7 +168,7 @@ pub async fn go_on(held: &mut Held, say: Say, options: Options, step: bool, out:
 }
 
 /// The end of a session on the screen, and its exit code.
-pub fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
+pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
     let code = stop.exit();
     if out.json {
         let (wake, state) = match stop {
@@ -218,7 +218,7 @@ pub fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
 }
 
 /// The run that is meant: the one named, or the only open one.
-pub fn which(state: &StateDir, given: Option<&str>) -> Result<RunId, Fault> {
+pub(crate) fn which(state: &StateDir, given: Option<&str>) -> Result<RunId, Fault> {
     if let Some(given) = given {
         return Ok(state.find(given)?);
     }
@@ -231,7 +231,7 @@ pub fn which(state: &StateDir, given: Option<&str>) -> Result<RunId, Fault> {
 }
 
 /// Every run that is not over.
-pub fn open_runs(state: &StateDir) -> Result<Vec<RunId>, Fault> {
+pub(crate) fn open_runs(state: &StateDir) -> Result<Vec<RunId>, Fault> {
     let mut open = Vec::new();
     for entry in state.list()? {
         let (records, _) = state.load(&entry.id)?;
@@ -243,14 +243,14 @@ pub fn open_runs(state: &StateDir) -> Result<Vec<RunId>, Fault> {
 }
 
 /// A run and its records, read without the lease.
-pub fn peek(state: &StateDir, id: &RunId) -> Result<(Run, Vec<Record>), Fault> {
+pub(crate) fn peek(state: &StateDir, id: &RunId) -> Result<(Run, Vec<Record>), Fault> {
     let (records, _) = state.load(id)?;
     let run = Run::replay(&records).map_err(|e| Fault::new(exit::STUCK, e.to_string()))?;
     Ok((run, records))
 }
 
 /// The status of a run, read without the lease.
-pub fn status_of(state: &StateDir, id: &RunId) -> Result<status::Status, Fault> {
+pub(crate) fn status_of(state: &StateDir, id: &RunId) -> Result<status::Status, Fault> {
     let (run, records) = peek(state, id)?;
     let held = crate::journal::Lease::holder(state, id).is_some();
     Ok(status::status(&run, &records, held))

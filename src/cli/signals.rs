@@ -6,19 +6,19 @@ use tokio::sync::Notify;
 
 /// The request to stop, shared by clock, lock, and signal handler.
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub(crate) struct Stop {
     flag: Arc<AtomicBool>,
     wake: Arc<Notify>,
 }
 
 impl Stop {
     /// The flag that the lock reads.
-    pub fn flag(&self) -> Arc<AtomicBool> {
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
         self.flag.clone()
     }
 
     /// Resolves when a stop was asked for.
-    pub async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         while !self.flag.load(Ordering::Relaxed) {
             let woken = self.wake.notified();
             if self.flag.load(Ordering::Relaxed) {
@@ -29,13 +29,13 @@ impl Stop {
     }
 
     /// Asks for a stop.
-    pub fn ask(&self) {
+    pub(crate) fn ask(&self) {
         self.flag.store(true, Ordering::Relaxed);
         self.wake.notify_waiters();
     }
 
     /// Listens for signals, from inside a runtime.
-    pub fn listen(&self) {
+    pub(crate) fn listen(&self) {
         let stop = self.clone();
         tokio::spawn(async move {
             for asked in 0u8.. {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// The answer of `status`. `v` changes when a field changes its meaning.
 #[derive(Debug, Clone, Serialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// Format version.
     pub v: u32,
     /// The run.
@@ -39,7 +39,7 @@ pub struct Status {
 }
 
 /// The status of a run. `held` says whether a process executes it now.
-pub fn status(run: &Run, records: &[Record], held: bool) -> Status {
+pub(crate) fn status(run: &Run, records: &[Record], held: bool) -> Status {
     let interrupted = !matches!(records.last(), Some(Record::Parked { .. } | Record::Finished { .. } | Record::Stuck { .. }));
     let state = match (&run.ended, held, &run.stuck) {
         (Some(End::Done), _, _) => "done",
@@ -120,7 +120,7 @@ pub fn status(run: &Run, records: &[Record], held: bool) -> Status {
 }
 
 /// A point's name as `amend --waive` takes it.
-pub fn point_name(point: &crate::rotation::Point) -> String {
+pub(crate) fn point_name(point: &crate::rotation::Point) -> String {
     use crate::rotation::Point;
     match point {
         Point::Reloaded(app) => format!("reloaded:{app}"),
@@ -143,7 +143,7 @@ pub fn point_name(point: &crate::rotation::Point) -> String {
 }
 
 /// A point from its name.
-pub fn point_of(name: &str) -> Option<crate::rotation::Point> {
+pub(crate) fn point_of(name: &str) -> Option<crate::rotation::Point> {
     use crate::rotation::{App, Point};
     if let Some(app) = name.strip_prefix("reloaded:") {
         return Some(Point::Reloaded(App::new(app)));
@@ -155,7 +155,7 @@ pub fn point_of(name: &str) -> Option<crate::rotation::Point> {
 }
 
 /// The run in words, for `why`.
-pub fn why(run: &Run, status: &Status) -> String {
+pub(crate) fn why(run: &Run, status: &Status) -> String {
     let mut text = format!("run {} of {} is {} in {}", run.id, status.credential, status.state.replace('_', " "), status.phase);
     if run.course == Course::Undo {
         let (why, _) = run.turned.clone().unwrap_or_default();

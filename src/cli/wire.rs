@@ -8,13 +8,11 @@ use super::out::Out;
 use super::signals::Stop as Signal;
 use crate::adapters::approve::Answers;
 use crate::adapters::consumers::ConsumerSet;
-use crate::adapters::gateway::sandbox::SandboxGateway;
-use crate::adapters::gateway::{AnyGateway, AnyProber};
+use crate::adapters::gateway::{Access, AnyGateway, AnyProber, SandboxGateway, SandboxProber};
 use crate::adapters::notify::Notices;
 use crate::adapters::reference::{self, References};
-use crate::adapters::secrets::AnyStore;
-use crate::adapters::secrets::file::{Field, FileStore};
-use crate::adapters::usage::AnyUsage;
+use crate::adapters::secrets::{AnyStore, Field, FileStore};
+use crate::adapters::usage::{AnyUsage, JsonlUsage};
 use crate::evidence::FileSeal;
 use crate::journal::{JournalFile, Lease, OpenLock, StateDir};
 use crate::policy::Policy;
@@ -23,16 +21,19 @@ use crate::policy::model::reference::Ref;
 use crate::policy::model::slot::{FileFormat, FileSlot, Slot};
 use crate::policy::model::usage::{LogFormat, Usage};
 use crate::ports::{AppendError, Journal, Lock, Ports, Seal, SealError, Sealed};
-use crate::rotation::{EndpointFacts, Record, Run, RunId, SlotNo, Which};
+use crate::rotation::{Endpoint, EndpointFacts, Record, Run, RunId, SlotNo, Span, Which};
 use crate::sandbox;
 use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
-use crate::usage::Mapping;
+use crate::support::own_call;
+use crate::usage::{Field as LogField, Mapping, Ours, Settings};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+
+/// A row may appear this long after its call began.
+const LAG: Span = Span(100);
 
 /// All ports of one process.
-pub struct Wired {
+pub(crate) struct Wired {
     /// The run this process would begin, or the one it goes on with.
     pub run_id: RunId,
     gateway: AnyGateway,
@@ -57,7 +58,7 @@ pub struct Wired {
 
 impl Wired {
     /// Makes every adapter that a policy names. Contacts nothing yet, except that an embedded sandbox is started.
-    pub fn connect(policy: &Policy, state: &StateDir, run: Option<&Run>, signal: &Signal, out: &Out) -> Result<Self, Fault> {
+    pub(crate) fn connect(policy: &Policy, state: &StateDir, run: Option<&Run>, signal: &Signal, out: &Out) -> Result<Self, Fault> {
         let run_id = match run {
             Some(run) => run.id.clone(),
             None => RunId::new(crate::secret::random_id(10).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))?),
@@ -70,26 +71,33 @@ impl Wired {
         let withheld = reference::variables(references_of(policy));
         let scrubber = Scrubber::new();
         let references = References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: ask(out) };
-        let fingerprints = Rc::new(fingerprint_key(state, run, &run_id)?);
-        let admin = block_on(references.resolve(&place.admin_key))?;
+        let fingerprints = Rc::new(fingerprint_key(policy, state, run, &references)?);
+        let admin = now(references.resolve(&place.admin_key))?;
         scrubber.add("admin", &admin);
         let credentials = vec![("the admin key".to_owned(), fingerprints.of(&admin))];
         let timeout = written
             .call_timeout
             .or_else(|| policy.timing.as_ref().and_then(|t| t.call_timeout))
-            .map_or(Duration::from_secs(10), |p| Duration::from_millis(p.as_millis()));
+            .map_or(Span::seconds(10), |p| Span(p.as_millis()));
         let provider = written.provider_key.is_some();
-        let sandbox_gateway = |secret: SecretText| SandboxGateway::new(&place.admin, secret, provider, timeout).map_err(Fault::from);
+        let access = Access { base: place.admin.clone(), admin: admin.duplicate(), call_timeout: timeout, ca_pem: None };
+        let endpoints = place.data.iter().map(|url| Endpoint::new(url.trim_end_matches('/'))).collect();
+        let (gateway, prober) = if provider {
+            (SandboxGateway::provider(access), SandboxProber::provider(endpoints, timeout))
+        } else {
+            (SandboxGateway::router(access), SandboxProber::router(endpoints, timeout))
+        };
+        let gateway = gateway.map_err(|e| Fault::usage(e.to_string()))?;
         let consumers = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| place.rewrite(c)).collect();
         let slots = policy.slots.iter().filter_map(|slot| store(slot, &fingerprints)).collect();
         let log = || vec![format!("{}/*.jsonl", place.log)];
         Ok(Self {
             run_id,
-            gateway: AnyGateway::Sandbox(sandbox_gateway(admin.duplicate())?),
-            prober: AnyProber::Sandbox(sandbox_gateway(admin.duplicate())?),
+            gateway: AnyGateway::Sandbox(gateway),
+            prober: AnyProber::Sandbox(prober),
             slots,
-            usage: usage(policy, provider, &log())?,
-            consumers: ConsumerSet::new(consumers, timeout, withheld.clone(), scrubber.clone()),
+            usage: usage(policy, provider, &log(), &fingerprints)?,
+            consumers: ConsumerSet::new(consumers, timeout.std(), withheld.clone(), scrubber.clone()),
             approver: Answers::none(),
             notifier: Notices::new(&policy.notify, withheld, scrubber),
             clock: SystemClock::new(signal.clone()),
@@ -107,7 +115,7 @@ impl Wired {
     }
 
     /// Adds what only the holder of a run has: journal, lock, seal, and the run's inbox.
-    pub fn hold(&mut self, state: &StateDir, lease: Lease, journal: JournalFile, signal: &Signal, run: &Run, bundle: Option<&Path>) -> Result<(), Fault> {
+    pub(crate) fn hold(&mut self, state: &StateDir, lease: Lease, journal: JournalFile, signal: &Signal, run: &Run, bundle: Option<&Path>) -> Result<(), Fault> {
         let lock = OpenLock::new(state.clone(), lease, &journal, signal.flag())?;
         let inbox = lock.inbox().clone();
         self.approver = Answers::new(Box::new(move |q| {
@@ -124,29 +132,21 @@ impl Wired {
         self.seal = Some(seal);
         self.lock = Some(lock);
         self.journal = Some(journal);
-        self.write_fingerprint_key(state, &run.id)
-    }
-
-    fn write_fingerprint_key(&self, state: &StateDir, run: &RunId) -> Result<(), Fault> {
-        let path = state.fingerprint_key_path(run);
-        if path.exists() {
-            return Ok(());
-        }
-        self.fingerprints.write_new(&path).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))
+        Ok(())
     }
 
     /// Where the data plane can be tried.
-    pub async fn endpoints(&self) -> Result<Vec<EndpointFacts>, Fault> {
+    pub(crate) async fn endpoints(&self) -> Result<Vec<EndpointFacts>, Fault> {
         Ok(self.gateway.endpoints().await?)
     }
 
     /// Name and canonical address of each slot.
-    pub fn slot_names(&self) -> Vec<(String, String)> {
+    pub(crate) fn slot_names(&self) -> Vec<(String, String)> {
         self.slots.iter().map(|s| (s.name(), s.address())).collect()
     }
 
     /// After a run against an embedded sandbox: what its consumers counted against what its log counted.
-    pub async fn witness(&self, run: &Run, out: &Out) {
+    pub(crate) async fn witness(&self, run: &Run, out: &Out) {
         if let Some(running) = &self.sandbox {
             witness::tell(running, run, out).await;
         }
@@ -154,15 +154,20 @@ impl Wired {
 }
 
 /// Canonical addresses of a policy's slots, without building anything.
-pub fn slot_addresses(policy: &Policy) -> Vec<String> {
+pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
     policy
         .slots
         .iter()
         .filter_map(|slot| match slot {
-            Slot::File(file) => Some(FileStore::address_of(Path::new(&file.path), &field(file))),
+            Slot::File(file) => Some(address_of(file)),
             Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
+}
+
+fn address_of(file: &FileSlot) -> String {
+    // The address needs no key; this one never makes a fingerprint.
+    FingerprintKey::from_bytes(&[0; 32]).map(|key| FileStore::new(&file.path, field(file), Rc::new(key)).address()).unwrap_or_default()
 }
 
 fn field(file: &FileSlot) -> Field {
@@ -180,7 +185,7 @@ fn store(slot: &Slot, fingerprints: &Rc<FingerprintKey>) -> Option<AnyStore> {
     }
 }
 
-fn usage(policy: &Policy, provider: bool, gateway_log: &[String]) -> Result<AnyUsage, Fault> {
+fn usage(policy: &Policy, provider: bool, gateway_log: &[String], fingerprints: &Rc<FingerprintKey>) -> Result<AnyUsage, Fault> {
     let own = || if provider { Mapping::sandbox_provider() } else { Mapping::sandbox() };
     let (paths, mapping) = match policy.usage.first() {
         None | Some(Usage::GatewayLog(_)) => (gateway_log.to_vec(), own()),
@@ -188,17 +193,42 @@ fn usage(policy: &Policy, provider: bool, gateway_log: &[String]) -> Result<AnyU
             let mapping = match &log.format {
                 LogFormat::Known(name) if name.as_str() == "sandbox" => own(),
                 LogFormat::Known(name) => Mapping::preset(name.as_str()).ok_or_else(|| Fault::usage(format!("read the log format `{}`: there is no such preset", name.as_str())).hint("`sandbox`, `generic`, or a map of JSON pointers"))?,
-                LogFormat::Fields(fields) => Mapping::of(fields),
+                LogFormat::Fields(fields) => mapping_of(fields),
             };
             (log.paths.clone(), mapping)
         }
     };
-    AnyUsage::jsonl(paths, mapping).map_err(|e| Fault::usage(e.to_string()))
+    let mut settings = Settings::new(paths, mapping);
+    settings.lag = LAG;
+    let key = fingerprints.clone();
+    settings.ours = Ours(Rc::new(move |id| own_call::is_ours(&key, id)));
+    // The sandbox documents it; soak asks for a refusal of our own all the same.
+    settings.sees_refused = Some(true);
+    if let Some(Usage::Jsonl(log)) = policy.usage.first() {
+        settings.shards = log.shards;
+    }
+    JsonlUsage::new(settings).map(AnyUsage::Jsonl).map_err(|e| Fault::usage(e.to_string()))
+}
+
+/// The policy's JSON pointers as a mapping: any 401 counts as a refusal of the credential.
+fn mapping_of(fields: &crate::policy::model::usage::FieldMap) -> Mapping {
+    let field = |pointer: &crate::policy::scalar::Pointer| LogField::new(pointer.as_str());
+    Mapping {
+        time: field(&fields.time),
+        key: field(&fields.key_id),
+        status: field(&fields.status),
+        request_id: field(&fields.request_id),
+        caller: fields.consumer.as_ref().map(field),
+        owner: fields.owner.as_ref().map(field),
+        shard: fields.shard.as_ref().map(field),
+        ..Mapping::generic()
+    }
 }
 
 /// Where the sandbox is, written in the policy or just started.
 struct Place {
     admin: String,
+    data: Vec<String>,
     control: String,
     log: String,
     admin_key: Ref,
@@ -216,7 +246,7 @@ impl Place {
             let running = sandbox::start(options).map_err(|e| Fault::new(exit::UNREACHABLE, e.to_string()))?;
             let urls = running.urls.clone();
             let key = running.admin_key_file.display().to_string();
-            let place = Self { admin: urls.admin, control: urls.control, log: urls.log.display().to_string(), admin_key: Ref::File(key) };
+            let place = Self { admin: urls.admin, data: urls.data, control: urls.control, log: urls.log.display().to_string(), admin_key: Ref::File(key) };
             return Ok((place, Some(running)));
         }
         let need = |what: &str| Fault::usage(format!("reach the sandbox: `{what}` is missing")).hint("`keyroll sandbox serve` prints its addresses; or `embedded: true`");
@@ -224,6 +254,7 @@ impl Place {
         Ok((
             Self {
                 admin: url(&written.admin, "admin")?,
+                data: written.data.iter().map(|u| u.as_str().to_owned()).collect(),
                 control: written.control.as_ref().map(|u| u.as_str().to_owned()).unwrap_or_default(),
                 log: written.log.clone().ok_or_else(|| need("log"))?,
                 admin_key: written.admin_key.clone().ok_or_else(|| need("admin_key"))?,
@@ -266,17 +297,26 @@ fn references_of(policy: &Policy) -> Vec<&Ref> {
     found
 }
 
-/// The fingerprint key: the run's own file, made before the first record.
-fn fingerprint_key(state: &StateDir, run: Option<&Run>, id: &RunId) -> Result<FingerprintKey, Fault> {
-    let failed = |e: crate::secret::KeyProblem| Fault::new(exit::INTERNAL, e.to_string());
-    let Some(run) = run else { return FingerprintKey::generate().map_err(failed) };
-    let key = FingerprintKey::from_file(&state.fingerprint_key_path(id)).map_err(|e| {
-        Fault::new(exit::STUCK, format!("go on with run {id}: {e}")).hint("without its fingerprint key no value can be compared; nothing was done")
-    })?;
-    if key.check_value() != run.plan.fingerprint_check {
-        return Err(Fault::new(exit::STUCK, format!("go on with run {id}: its fingerprint key is another one than when it was planned")).hint("nothing was done"));
+/// The fingerprint key: the organisation's where the policy names one, else one file for the whole state folder, made on first use.
+fn fingerprint_key(policy: &Policy, state: &StateDir, run: Option<&Run>, references: &References) -> Result<FingerprintKey, Fault> {
+    let failed = |e: crate::secret::KeyProblem| Fault::new(exit::STUCK, e.to_string()).hint("without its fingerprint key no value can be compared; nothing was done");
+    let key = match policy.evidence_out.as_ref().and_then(|o| o.fingerprint_key.as_ref()) {
+        Some(reference) => FingerprintKey::from_bytes(now(references.resolve(reference))?.expose().as_bytes()).map_err(failed)?,
+        None => {
+            let path = state.root().join("fingerprint.key");
+            if !path.exists() && run.is_none() {
+                // Another process may make it at the same moment: whoever comes second reads the first one's.
+                let _ = FingerprintKey::create_file(&path);
+            }
+            FingerprintKey::from_file(&path).map_err(failed)?
+        }
+    };
+    match run {
+        Some(run) if key.check_value() != run.plan.fingerprint_check => {
+            Err(Fault::new(exit::STUCK, format!("go on with run {}: the fingerprint key is another one than when it was planned", run.id)).hint("nothing was done"))
+        }
+        Some(_) | None => Ok(key),
     }
-    Ok(key)
 }
 
 fn ask(out: &Out) -> Option<Box<reference::Ask>> {
@@ -286,13 +326,13 @@ fn ask(out: &Out) -> Option<Box<reference::Ask>> {
     })
 }
 
-/// References are read before the runtime's first task: a short current-thread runtime of their own would nest, so they are polled here.
-fn block_on<T>(future: impl Future<Output = crate::ports::Result<T>>) -> Result<T, Fault> {
+/// Resolves a reference while the ports are wired. One that needs a program waits for it on a runtime of its own thread.
+fn now<T: Send>(future: impl Future<Output = crate::ports::Result<T>>) -> Result<T, Fault> {
     let mut future = std::pin::pin!(future);
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut cx) {
         std::task::Poll::Ready(value) => Ok(value?),
-        std::task::Poll::Pending => Err(Fault::usage("read the admin key: `{ command }` is not possible here yet").hint("use `{ file }` or `{ env }`")),
+        std::task::Poll::Pending => Err(Fault::usage("read a credential of keyroll's own by a command: this build reads them from a file, a variable, or a prompt")),
     }
 }
 

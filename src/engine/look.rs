@@ -5,6 +5,7 @@ use crate::ports::{Gateway, PortError, Ports, Prober, SecretStore, UsageQuery, U
 use crate::rotation::{
     Drift, EndpointFacts, GatewayCaps, Inventory, KeyFacts, KeyId, Record, RequestId, Seen, SlotNo, SlotSeen, Snapshot, Span, Which, drift,
 };
+use crate::secret::FingerprintKey;
 use std::collections::BTreeMap;
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {
@@ -89,7 +90,7 @@ pub async fn inventory<P: Ports>(ports: &P, wanted: Wanted<'_>) -> Result<Invent
         let snapshot = store.observe().await?;
         let holds = match store.read(crate::ports::Place::Current).await? {
             Some(value) => {
-                let request = request_id()?;
+                let request = request_id(ports.fingerprints())?;
                 own.insert(request.clone(), Which::Old);
                 ports.prober().identify(&value, &request).await?
             }
@@ -122,11 +123,11 @@ pub async fn inventory<P: Ports>(ports: &P, wanted: Wanted<'_>) -> Result<Invent
     })
 }
 
-pub(super) fn request_id() -> Result<RequestId, PortError> {
-    let random = crate::secret::random_id(16).map_err(|e| PortError::Unreachable {
+pub(super) fn request_id(key: &FingerprintKey) -> Result<RequestId, PortError> {
+    let id = crate::support::own_call::make(key).map_err(|e| PortError::Unreachable {
         system: "the system's random source".into(),
         why: e.to_string(),
         may_have_happened: false,
     })?;
-    Ok(RequestId::new(format!("kr-{random}")))
+    Ok(RequestId::new(id))
 }

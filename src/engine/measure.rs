@@ -72,7 +72,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         for call in wanted {
             match self.value(call.key).await {
                 Ok(Some(value)) => {
-                    let request = request_id().map_err(|e| self.unreachable(&e.to_string()))?;
+                    let request = request_id(self.ports.fingerprints()).map_err(|e| self.unreachable(&e.to_string()))?;
                     ready.push((call, value, request));
                 }
                 Ok(None) => {
@@ -269,7 +269,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 }
                 return Ok(Ok(looked(false, &format!("{name} cannot be read back, so what it holds is not proven"))));
             };
-            let request = request_id().map_err(|e| self.unreachable(&e.to_string()))?;
+            let request = request_id(self.ports.fingerprints()).map_err(|e| self.unreachable(&e.to_string()))?;
             self.record(Record::Calls { ids: vec![(request.clone(), Which::Old)] }).await?;
             match self.ports.prober().identify(&value, &request).await {
                 Ok(Some(id)) if id == self.run.plan.old.id => {}

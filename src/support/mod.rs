@@ -9,5 +9,6 @@ pub mod clock;
 pub mod dotenv;
 pub mod duration;
 pub mod http;
+pub mod own_call;
 pub mod process;
 pub mod text;

@@ -9,7 +9,7 @@ use crate::journal::StateDir;
 use crate::rotation::{Run, RunId};
 use std::path::Path;
 
-pub fn report(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn report(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = chosen(&state, args.run.as_deref())?;
     let bytes = std::fs::read(state.journal_path(&id)).map_err(|e| Fault::new(exit::INTERNAL, format!("read the journal: {e}")))?;
@@ -35,7 +35,7 @@ fn chosen(state: &StateDir, given: Option<&str>) -> Result<RunId, Fault> {
     newest.map(|(_, id)| id).ok_or_else(|| Fault::usage("choose a run: there is none yet"))
 }
 
-pub fn run(args: &Evidence, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &Evidence, global: &Global, out: &Out) -> Result<u8, Fault> {
     match &args.what {
         EvidenceVerb::Show(which) => show(which, global, out),
         EvidenceVerb::Export { run, to } => export(run, to, global, out),

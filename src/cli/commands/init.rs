@@ -5,7 +5,7 @@ use crate::cli::fault::Fault;
 use crate::cli::out::Out;
 use crate::policy::{self, Source, Starter};
 
-pub fn run(args: &Init, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &Init, out: &Out) -> Result<u8, Fault> {
     let text = match &args.from {
         Some(path) => {
             let source = Source::read(path).map_err(|problem| {
@@ -14,11 +14,11 @@ pub fn run(args: &Init, out: &Out) -> Result<u8, Fault> {
             })?;
             policy::skeleton(&source).map_err(|problems| {
                 let parsed = policy::parse(&source, &policy::Overlay::none());
-                out.shout(&policy::render::text::text(&problems, &parsed.sources, out.colour));
+                out.shout(&policy::render::text(&problems, &parsed.sources, out.colour));
                 Fault::shown(crate::cli::fault::exit::USAGE)
             })?
         }
-        None => policy::starter(if args.provider { Starter::ProviderKey } else { Starter::RouterKey }).to_owned(),
+        None => policy::starter(if args.litellm { Starter::LiteLlm } else { Starter::Sandbox }).to_owned(),
     };
     match &args.out {
         Some(path) => {

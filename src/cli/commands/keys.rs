@@ -38,7 +38,7 @@ fn read(args: &PolicyOnly, global: &Global, out: &Out) -> Result<Population, Fau
     })
 }
 
-pub fn keys(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn keys(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> {
     let p = read(args, global, out)?;
     let overdue = |k: &KeyFacts| match (p.interval, k.created_at) {
         (Some(interval), Some(created)) => Some(p.at.since(created) > interval),
@@ -77,7 +77,7 @@ pub fn keys(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> 
     Ok(0)
 }
 
-pub fn orphans(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn orphans(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> {
     let p = read(args, global, out)?;
     let mut found = Vec::new();
     for key in &p.keys {

@@ -7,7 +7,7 @@ use crate::cli::{session, status as view};
 use crate::journal::StateDir;
 use std::time::Duration;
 
-pub fn status(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn status(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     if let Some(given) = &args.run {
         let status = session::status_of(&state, &state.find(given)?)?;
@@ -55,7 +55,7 @@ fn show(status: &view::Status, out: &Out) {
     out.data(&out.table(&["what", "is"], rows));
 }
 
-pub fn why(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn why(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = match &args.run {
         Some(given) => state.find(given)?,
@@ -71,7 +71,7 @@ pub fn why(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
     Ok(0)
 }
 
-pub fn watch(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn watch(args: &Which, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = session::which(&state, args.run.as_deref())?;
     let mut last = String::new();

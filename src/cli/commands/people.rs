@@ -11,7 +11,7 @@ use crate::journal::{Inbox, Message, Reply, StateDir};
 use crate::rotation::{App, Exception, Inventory, Plan, Proof, Record};
 
 /// `approve` and `reject`: an answer to exactly the question that is open.
-pub fn answer(args: &Approve, yes: bool, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn answer(args: &Approve, yes: bool, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = session::which(&state, args.run.as_deref())?;
     let (run, _) = session::peek(&state, &id)?;
@@ -46,7 +46,7 @@ pub fn answer(args: &Approve, yes: bool, global: &Global, out: &Out) -> Result<u
 }
 
 /// `rollback`: at once when nobody executes the run, else by a message to the process that does.
-pub fn rollback(args: &Rollback, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn rollback(args: &Rollback, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = session::which(&state, args.run.as_deref())?;
     let (run, records) = session::peek(&state, &id)?;
@@ -82,7 +82,7 @@ fn old_words(run: &crate::rotation::Run) -> &'static str {
 }
 
 /// `amend`: accept what differs, waive a check, or except a consumer.
-pub fn amend(args: &Amend, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn amend(args: &Amend, global: &Global, out: &Out) -> Result<u8, Fault> {
     let lasts = session::span(&args.lasts)?;
     let say = match (&args.waive, &args.except) {
         (Some(waive), _) => {
@@ -98,7 +98,7 @@ pub fn amend(args: &Amend, global: &Global, out: &Out) -> Result<u8, Fault> {
 }
 
 /// Before an emergency acts: who will break.
-pub fn warn_emergency(plan: &Plan, inventory: &Inventory, reason: &str, out: &Out) -> Result<(), Fault> {
+pub(crate) fn warn_emergency(plan: &Plan, inventory: &Inventory, reason: &str, out: &Out) -> Result<(), Fault> {
     let breaks = super::run::lately(plan, inventory);
     out.shout(&format!("{} {reason}", out.paint(Tone::Bad, "emergency:")));
     if breaks.is_empty() {

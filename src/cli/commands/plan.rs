@@ -27,7 +27,7 @@ struct Saved {
     plan: Plan,
 }
 
-pub fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     let loaded = load::policy(&args.policy.policy, args.policy.env.as_deref(), out)?;
     missing(&loaded.policy)?;
     let inventory = match &args.inventory {
@@ -57,7 +57,7 @@ pub fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
 }
 
 /// Reads a saved plan and checks that it is the one that was saved.
-pub fn read(path: &Path) -> Result<Plan, Fault> {
+pub(crate) fn read(path: &Path) -> Result<Plan, Fault> {
     let bytes = std::fs::read(path).map_err(|e| Fault::usage(format!("read the plan {}: {e}", path.display())))?;
     let saved: Saved = serde_json::from_slice(&bytes).map_err(|e| Fault::usage(format!("read the plan {}: line {} is not as `keyroll plan --out` writes it", path.display(), e.line())))?;
     if saved.plan.id().as_str() != saved.plan_id {
@@ -93,7 +93,7 @@ fn indent(text: &str) -> String {
 }
 
 /// Reads what exists.
-pub async fn inventory(wired: &Wired, policy: &Policy) -> Result<Inventory, Fault> {
+pub(crate) async fn inventory(wired: &Wired, policy: &Policy) -> Result<Inventory, Fault> {
     let selector = policy.gateway.as_ref().map(Selector::of).unwrap_or_default();
     let pick = |keys: &[KeyFacts], held: &[Option<KeyId>]| plan::pick(&selector, keys, held).ok();
     let wanted = engine::Wanted {
@@ -107,7 +107,7 @@ pub async fn inventory(wired: &Wired, policy: &Policy) -> Result<Inventory, Faul
 }
 
 /// Policy and inventory into a plan.
-pub fn make(loaded: &LoadedPolicy, inventory: &Inventory, attended: bool) -> Result<Plan, Fault> {
+pub(crate) fn make(loaded: &LoadedPolicy, inventory: &Inventory, attended: bool) -> Result<Plan, Fault> {
     missing(&loaded.policy)?;
     let facts = Facts {
         policy: &loaded.policy,

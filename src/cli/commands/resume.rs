@@ -9,7 +9,7 @@ use crate::cli::signals::Stop as Signal;
 use crate::journal::StateDir;
 use crate::rotation::RunId;
 
-pub fn run(args: &Resume, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &Resume, global: &Global, out: &Out) -> Result<u8, Fault> {
     let say = match (args.emergency, &args.reason) {
         (true, Some(reason)) => Say::Emergency(reason.clone()),
         (true | false, _) => Say::Nothing,
@@ -18,7 +18,7 @@ pub fn run(args: &Resume, global: &Global, out: &Out) -> Result<u8, Fault> {
 }
 
 /// Takes a run up, says something to it, and goes on.
-pub fn with(given: Option<&str>, say: Say, how: &How, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn with(given: Option<&str>, say: Say, how: &How, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let id = session::which(&state, given)?;
     one(&state, &id, say, how, global, out)
@@ -40,7 +40,7 @@ fn one(state: &StateDir, id: &RunId, say: Say, how: &How, global: &Global, out: 
     })
 }
 
-pub fn tick(args: &Tick, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn tick(args: &Tick, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let how = How { wait: false, until: None, step: false, bundle: None };
     if !args.all {

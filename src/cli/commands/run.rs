@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::policy::model::process::Accept;
 use crate::rotation::Plan;
 
-pub fn run(args: &RunArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &RunArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     if let Some(path) = &args.plan {
         let plan = commands::plan::read(path)?;
         let policy = load::frozen(&plan.policy)?;
@@ -98,7 +98,7 @@ fn local_state_allowed(policy: &Policy, args: &RunArgs, global: &Global, out: &O
 fn not_claimed(state: &StateDir, policy: &Policy) -> Result<(), Fault> {
     for address in crate::cli::wire::slot_addresses(policy) {
         if let Some(claim) = state.claims().holder(&format!("slot:{address}"))? {
-            let age = clock::wall().since(claim.at);
+            let age = clock::wall().since(claim.since);
             let what = format!("run: {address} is claimed by run {} of {}@{} (pid {}) for {age}, reason: {}", claim.run, claim.holder.user, claim.holder.host, claim.holder.pid, claim.reason);
             return Err(Fault::new(exit::HELD, what).hint(format!("keyroll resume {}", claim.run)).hint(format!("keyroll status {}", claim.run)));
         }
@@ -107,7 +107,7 @@ fn not_claimed(state: &StateDir, policy: &Policy) -> Result<(), Fault> {
 }
 
 /// Who an emergency would refuse, from what the inventory saw lately.
-pub fn lately(plan: &Plan, inventory: &crate::rotation::Inventory) -> Vec<String> {
+pub(crate) fn lately(plan: &Plan, inventory: &crate::rotation::Inventory) -> Vec<String> {
     let usage = crate::rotation::UsageTable { to: inventory.at, old: inventory.callers.clone(), ..Default::default() };
     who_breaks(plan, &usage, crate::rotation::Span::hours(24)).iter().map(ToString::to_string).collect()
 }

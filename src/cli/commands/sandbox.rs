@@ -7,7 +7,7 @@ use crate::cli::session;
 use crate::cli::signals::Stop as Signal;
 use crate::sandbox::{self, FaultSpec, Options};
 
-pub fn run(args: &Sandbox, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn run(args: &Sandbox, out: &Out) -> Result<u8, Fault> {
     match &args.what {
         SandboxVerb::Serve(args) => serve(args, out),
     }

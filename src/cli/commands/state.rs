@@ -8,7 +8,7 @@ use crate::journal::{Freeze, StateDir};
 use crate::ports::Journal;
 use crate::rotation::Record;
 
-pub fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::make(session::state_path(global, None)?)?;
     if args.lift {
         match Freeze::clear(&state)? {
@@ -23,7 +23,7 @@ pub fn freeze(args: &FreezeArgs, global: &Global, out: &Out) -> Result<u8, Fault
     Ok(0)
 }
 
-pub fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fault> {
+pub(crate) fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fault> {
     let state = StateDir::open(session::state_path(global, None)?)?;
     let taker = session::taker();
     let id = match state.find(&args.run) {

@@ -1,0 +1,113 @@
+//! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
+
+mod probe;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use sandbox::{Access, SandboxGateway, SandboxProber};
+
+use crate::ports::{CallAnswer, Gateway, MintRequest, Minted, Prober, Result};
+use crate::rotation::{Endpoint, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, ModelName, Probe, RequestId, Time};
+use crate::secret::SecretText;
+
+/// Any gateway of this build.
+pub enum AnyGateway {
+    /// The gateway inside keyroll.
+    Sandbox(SandboxGateway),
+}
+
+/// Any prober of this build.
+pub enum AnyProber {
+    /// For the gateway inside keyroll.
+    Sandbox(SandboxProber),
+}
+
+/// The same call on whichever variant there is.
+macro_rules! forward {
+    ($any:expr, $one:ident => $call:expr) => {
+        match $any {
+            Self::Sandbox($one) => $call,
+        }
+    };
+}
+
+impl AnyGateway {
+    /// The driver's name, as policies write it.
+    pub fn driver(&self) -> &'static str {
+        forward!(self, _g => "sandbox")
+    }
+
+    /// Where the data plane can be tried, and which log shard holds the rows of each place.
+    ///
+    /// # Errors
+    /// When the gateway cannot be asked.
+    pub async fn endpoints(&self) -> Result<Vec<EndpointFacts>> {
+        forward!(self, g => g.endpoints().await)
+    }
+
+    /// The files of the gateway's own request log, where it has one that can be read here.
+    ///
+    /// # Errors
+    /// When the gateway cannot be asked.
+    pub async fn log_files(&self) -> Result<Vec<String>> {
+        forward!(self, g => g.log_files().await)
+    }
+}
+
+impl Gateway for AnyGateway {
+    async fn identity(&self) -> Result<GatewayIdentity> {
+        forward!(self, g => g.identity().await)
+    }
+
+    async fn capabilities(&self) -> Result<GatewayCaps> {
+        forward!(self, g => g.capabilities().await)
+    }
+
+    async fn now(&self) -> Result<Time> {
+        forward!(self, g => g.now().await)
+    }
+
+    async fn list(&self) -> Result<Vec<KeyFacts>> {
+        forward!(self, g => g.list().await)
+    }
+
+    async fn mint(&self, request: MintRequest<'_>) -> Result<Minted> {
+        forward!(self, g => g.mint(request).await)
+    }
+
+    async fn set_enabled(&self, id: &KeyId, enabled: bool) -> Result<()> {
+        forward!(self, g => g.set_enabled(id, enabled).await)
+    }
+
+    async fn delete(&self, id: &KeyId) -> Result<()> {
+        forward!(self, g => g.delete(id).await)
+    }
+
+    async fn mark(&self, id: &KeyId, marker: &Marker) -> Result<()> {
+        forward!(self, g => g.mark(id, marker).await)
+    }
+
+    async fn models(&self) -> Result<Vec<(ModelName, KeyId)>> {
+        forward!(self, g => g.models().await)
+    }
+
+    async fn projection(&self) -> Result<Vec<(Endpoint, ModelName, KeyId)>> {
+        forward!(self, g => g.projection().await)
+    }
+
+    async fn repoint(&self, model: &ModelName, from: &KeyId, to: &KeyId) -> Result<()> {
+        forward!(self, g => g.repoint(model, from, to).await)
+    }
+}
+
+impl Prober for AnyProber {
+    async fn call(&self, endpoint: &Endpoint, probe: &Probe, secret: &SecretText, request: &RequestId) -> CallAnswer {
+        forward!(self, p => p.call(endpoint, probe, secret, request).await)
+    }
+
+    async fn identify(&self, secret: &SecretText, request: &RequestId) -> Result<Option<KeyId>> {
+        forward!(self, p => p.identify(secret, request).await)
+    }
+}

@@ -1,0 +1,227 @@
+//! HTTP as admin APIs speak it: one call, one answer or one typed error. Nothing is retried and no redirect is followed.
+//!
+//! What an answer means depends on whether the call changes something: after a change, everything but a clear answer may have
+//! happened.
+
+use crate::ports::{PortError, Result};
+use crate::rotation::Span;
+use crate::secret::SecretText;
+use crate::support::http::{self, Calls, HttpProblem, Options};
+use reqwest::{Client, Method, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::cell::OnceCell;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The longest answer that is read.
+const LONGEST_BODY: usize = 1 << 20;
+
+/// A status and a body.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Reply {
+    /// The answer is a success.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Type and code of an error body, if they are plain words: anything else in there may be anything, even a key.
+    pub(crate) fn error_words(&self) -> (Option<String>, Option<String>) {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let word = |pointer: &str| {
+            let word = body.pointer(pointer)?.as_str()?;
+            let plain = (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            plain.then(|| word.to_owned())
+        };
+        (word("/error/type"), word("/error/code"))
+    }
+}
+
+/// Clients that are made when the first call needs them.
+pub(crate) struct Http {
+    timeout: Duration,
+    ca_pem: Option<Vec<u8>>,
+    reading: OnceCell<Client>,
+    changing: OnceCell<Client>,
+}
+
+impl Http {
+    /// Clients with one limit for every call.
+    pub(crate) fn new(timeout: Span, ca_pem: Option<Vec<u8>>) -> Self {
+        Self { timeout: Duration::from_millis(timeout.0.max(1)), ca_pem, reading: OnceCell::new(), changing: OnceCell::new() }
+    }
+
+    fn client(&self, calls: Calls, url: &Url) -> std::result::Result<&Client, HttpProblem> {
+        let cell = match calls {
+            Calls::Reading => &self.reading,
+            Calls::Changing => &self.changing,
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let mut options = Options::new(calls);
+        options.connect = options.connect.min(self.timeout);
+        options.total = self.timeout;
+        options.ca_pem.clone_from(&self.ca_pem);
+        // A proxy cannot reach our own loopback.
+        options.proxy = !is_loopback(url);
+        let client = http::client(&options)?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    /// One call.
+    pub(crate) async fn send(&self, call: Call<'_>) -> std::result::Result<Reply, HttpProblem> {
+        let client = self.client(call.calls, &call.url)?;
+        let mut request = client.request(call.method, call.url);
+        if let Some(bearer) = call.bearer {
+            request = request.bearer_auth(bearer.expose());
+        }
+        for (name, value) in call.headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = call.body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|e| HttpProblem::of(&e))?;
+        let status = response.status().as_u16();
+        let body = http::read_bounded(response, LONGEST_BODY).await?;
+        Ok(Reply { status, body })
+    }
+}
+
+/// What is sent.
+pub(crate) struct Call<'a> {
+    pub(crate) calls: Calls,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) bearer: Option<&'a SecretText>,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) body: Option<&'a Value>,
+}
+
+/// An admin API at one address, with one credential.
+pub(crate) struct Admin {
+    /// How messages name it.
+    pub(crate) system: String,
+    base: Url,
+    bearer: SecretText,
+    http: Http,
+}
+
+impl Admin {
+    /// Nothing is called yet.
+    pub(crate) fn new(system: &str, base: &str, bearer: SecretText, http: Http) -> std::result::Result<Self, HttpProblem> {
+        let base = http::address(base)?;
+        Ok(Self { system: format!("{system} at {}", shown(&base)), base, bearer, http })
+    }
+
+    /// The address, as plans freeze it.
+    pub(crate) fn base(&self) -> String {
+        shown(&self.base)
+    }
+
+    /// Reads something.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, action: &str, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let call = Call { calls: Calls::Reading, method: Method::GET, url, bearer: Some(&self.bearer), headers: &[], body: None };
+        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, false))?;
+        if !reply.is_success() {
+            return Err(self.not_read(action, &reply));
+        }
+        self.parsed(&reply)
+    }
+
+    /// Changes something, once.
+    pub(crate) async fn change<T: DeserializeOwned>(&self, action: &str, method: Method, path: &[&str], body: Option<&Value>) -> Result<T> {
+        let url = self.url(path)?;
+        let call = Call { calls: Calls::Changing, method, url, bearer: Some(&self.bearer), headers: &[], body };
+        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, e.may_have_happened()))?;
+        if !reply.is_success() {
+            return Err(self.not_changed(action, &reply));
+        }
+        self.parsed(&reply)
+    }
+
+    /// The answer cannot be relied on.
+    pub(crate) fn unreadable(&self, why: impl Into<String>) -> PortError {
+        PortError::Unreadable { system: self.system.clone(), why: why.into() }
+    }
+
+    fn url(&self, path: &[&str]) -> Result<Url> {
+        http::join(&self.base, path).map_err(|e| self.unreachable(&e, false))
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
+        // The parser's own message may repeat a piece of the body: only the position is told.
+        serde_json::from_slice(&reply.body)
+            .map_err(|e| self.unreadable(format!("not the expected document at line {}, column {}", e.line(), e.column())))
+    }
+
+    fn unreachable(&self, problem: &HttpProblem, may_have_happened: bool) -> PortError {
+        PortError::Unreachable { system: self.system.clone(), why: problem.to_string(), may_have_happened }
+    }
+
+    fn not_read(&self, action: &str, reply: &Reply) -> PortError {
+        match reply.status {
+            429 | 500..=599 => {
+                PortError::Unreachable { system: self.system.clone(), why: self.said(reply, "try again later"), may_have_happened: false }
+            }
+            404 => self.conflict(action, reply),
+            _ => self.refused(action, reply),
+        }
+    }
+
+    fn not_changed(&self, action: &str, reply: &Reply) -> PortError {
+        match reply.status {
+            404 | 409 | 412 => self.conflict(action, reply),
+            // Not a word about what was done: a proxy or a broken gateway answered.
+            100..=399 | 408 | 500..=u16::MAX => PortError::Unreachable {
+                system: self.system.clone(),
+                why: self.said(reply, "the change may have happened: look"),
+                may_have_happened: true,
+            },
+            _ => self.refused(action, reply),
+        }
+    }
+
+    fn conflict(&self, action: &str, reply: &Reply) -> PortError {
+        let hint = if reply.status == 404 { "there is no such thing" } else { "it is in another state" };
+        PortError::Conflict { system: self.system.clone(), action: action.to_owned(), why: self.said(reply, hint) }
+    }
+
+    fn refused(&self, action: &str, reply: &Reply) -> PortError {
+        let hint = match reply.status {
+            401 => "check the admin credential",
+            403 => "the admin credential may not do this",
+            300..=399 => "it redirects, and redirects are not followed: give its own address",
+            _ => "check its version and the request's limits",
+        };
+        PortError::Refused { system: self.system.clone(), action: action.to_owned(), why: self.said(reply, hint) }
+    }
+
+    fn said(&self, reply: &Reply, hint: &str) -> String {
+        match reply.error_words() {
+            (_, Some(word)) | (Some(word), None) => format!("status {} ({word}); {hint}", reply.status),
+            (None, None) => format!("status {}; {hint}", reply.status),
+        }
+    }
+}
+
+fn shown(base: &Url) -> String {
+    base.as_str().trim_end_matches('/').to_owned()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
+}

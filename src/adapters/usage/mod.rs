@@ -1,0 +1,28 @@
+//! Usage sources: one file per kind, one variant each.
+
+mod jsonl;
+
+pub use jsonl::JsonlUsage;
+
+use crate::ports::{Result, UsageQuery, UsageSource};
+use crate::rotation::{UsagePlan, UsageTable};
+
+/// Any usage source of this build.
+pub enum AnyUsage {
+    /// Log files with one JSON document per line.
+    Jsonl(JsonlUsage),
+}
+
+impl UsageSource for AnyUsage {
+    async fn describe(&self) -> Result<UsagePlan> {
+        match self {
+            Self::Jsonl(source) => source.describe().await,
+        }
+    }
+
+    async fn read(&self, query: UsageQuery<'_>) -> Result<UsageTable> {
+        match self {
+            Self::Jsonl(source) => source.read(query).await,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! When a usage source may be believed: asked for, readable, reaching back, alive, and heard from in every part.
+
+use super::Case;
+use super::clock::SourceClock;
+use super::finding::{Finding, listed};
+use crate::rotation::{Span, Time, UsageKind, UsageTable};
+
+/// The table of this reading, or why there is none.
+pub(super) fn usage<'a>(case: &Case<'a>) -> Result<&'a UsageTable, Finding> {
+    let plan = &case.run.plan.usage;
+    match plan.kind {
+        UsageKind::Rows | UsageKind::Counters => {}
+        UsageKind::Spend | UsageKind::None => {
+            return Err(Finding::error(
+                "not observable: no usage source here shows calls by key; add a `usage:` source with request rows and plan again, or waive this check by name",
+            ));
+        }
+    }
+    for question in ["usage", "source_now"] {
+        if let Some(reason) = case.reading.errors.get(question) {
+            return Err(Finding::error(format!("the usage could not be read: {reason}; it is read again at the next look")));
+        }
+    }
+    case.reading.usage.as_ref().ok_or_else(|| Finding::no_data("no usage was read for this check; it is read again at the next look"))
+}
+
+/// The table holds rows that could be read, and its counts agree with each other.
+pub(super) fn readable(usage: &UsageTable) -> Result<(), Finding> {
+    if usage.malformed > 0 && usage.malformed.saturating_mul(100) > usage.rows {
+        return Err(Finding::no_data(format!(
+            "{} lines of the usage could not be read beside {} that could: what they say is unknown, never zero; repair the source or its `format`",
+            usage.malformed, usage.rows
+        ))
+        .count("malformed", usage.malformed)
+        .count("rows", usage.rows));
+    }
+    if usage.rows == 0 && usage.own.is_empty() {
+        return Err(Finding::no_data("the usage source has no row at all in this window, not even one of ours: silence proves nothing; check that its export runs")
+            .count("rows", 0));
+    }
+    let by_key = usage.old.values().chain(usage.new.values()).fold(0u64, |sum, c| sum.saturating_add(c.total()));
+    if by_key > usage.rows {
+        return Err(Finding::no_data(format!(
+            "the usage names {by_key} rows of the two keys and only {} in all: a part of it was lost or counted twice, so none of it counts",
+            usage.rows
+        ))
+        .count("rows", usage.rows));
+    }
+    Ok(())
+}
+
+/// The source reaches back to where the window starts.
+pub(super) fn reaches(usage: &UsageTable, start: Time) -> Result<(), Finding> {
+    let back = usage.reaches.map_or(usage.from, |r| r.max(usage.from));
+    if back <= start {
+        return Ok(());
+    }
+    Err(Finding::inconclusive(format!(
+        "the usage reaches back only to {}, and the window starts at {}: keep its rows longer, or the time in between stays unknown",
+        back.rfc3339(),
+        start.rfc3339()
+    ))
+    .count("unseen_ms", back.since(start).0))
+}
+
+/// A call of ours shows, under a key, since this instant: the pipe carries such rows.
+pub(super) fn alive(usage: &UsageTable, start: Time) -> Result<(), Finding> {
+    if usage.own.values().any(|row| row.key.is_some() && row.at >= start) {
+        return Ok(());
+    }
+    let unnamed = usage.own.values().any(|row| row.at >= start);
+    let seen = if unnamed { "our own calls show, but under neither key" } else { "none of our own calls shows" };
+    Err(Finding::no_data(format!(
+        "{seen} in the usage since {}, so its silence about others proves nothing; wait for the log, or check that its export runs",
+        start.rfc3339()
+    ))
+    .count_of("own_rows", usage.own.len()))
+}
+
+/// The instant up to which every part of the source is complete, moved back by the longest request.
+pub(super) fn covered(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>) -> Result<Time, Finding> {
+    let plan = &case.run.plan;
+    let missing = plan.usage.shards.iter().filter(|name| !usage.shards.iter().any(|s| s.name == **name)).cloned();
+    let silent = usage.shards.iter().filter(|s| s.newest.is_none()).map(|s| s.name.clone());
+    let unheard: Vec<String> = missing.chain(silent).collect();
+    let Some(watermark) = usage.watermark().filter(|_| unheard.is_empty()) else {
+        let why = if unheard.is_empty() { "the usage names none of its parts".to_owned() } else { format!("nothing was heard from {}", listed(&unheard)) };
+        return Err(Finding::no_data(format!(
+            "{why}, so it is unknown how far the usage is complete: check the export of each part (file, replica, exporter)"
+        ))
+        .count_of("silent_shards", unheard.len())
+        .about(unheard));
+    };
+    // The larger of planned and present lag counts. No row is newer than now, and none is read that came after the query.
+    let more_lag = Span(plan.usage.lag.0.saturating_sub(usage.lag.0));
+    Ok(watermark.minus(more_lag).min(usage.to).min(clock.now()).minus(plan.timing.longest_request))
+}
