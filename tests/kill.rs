@@ -381,7 +381,7 @@ fn wait_for(journal: &Path, running: &mut Child, wanted: impl Fn(&Value) -> bool
             }
         }
         if running.try_wait().unwrap().is_some() {
-            return read(journal).0.iter().any(&wanted) && false;
+            return false;
         }
         thread::sleep(Duration::from_micros(100));
     }

@@ -49,23 +49,54 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// One line when a gate passes; before that, one line for each check whose verdict changed and does not let it pass.
     fn gate(&mut self, point: &Point, checks: &[crate::rotation::Judged]) {
-        let now: Vec<(String, Verdict)> = checks.iter().map(|c| (c.check.clone(), c.verdict)).collect();
-        if self.last_gate.as_ref().is_some_and(|(p, before)| p == point && *before == now) {
-            return;
+        let before = match self.last_gate.take() {
+            Some((p, before)) if p == *point => before,
+            Some(_) | None => Vec::new(),
+        };
+        let changed = |c: &crate::rotation::Judged| !before.iter().any(|(id, v)| *id == c.check && *v == c.verdict);
+        let passed = checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
+        let all = checks.iter().all(|c| c.verdict.advances());
+        if all {
+            let names: Vec<&str> = checks.iter().filter(|c| c.verdict == Verdict::Pass).map(|c| c.check.as_str()).collect();
+            let what = format!("{} {}", point_words(point), self.out.paint(Tone::Dim, &clip(&format!("{passed} of {}: {}", checks.len(), names.join(", ")))));
+            self.line(&format!("   {} {what}", self.out.paint(Tone::Good, "✓")));
         }
-        self.last_gate = Some((point.clone(), now));
-        for check in checks {
+        for check in checks.iter().filter(|c| c.verdict != Verdict::Pass && changed(c)) {
             let (sign, tone) = match check.verdict {
                 Verdict::Pass => ("✓", Tone::Good),
                 Verdict::Fail => ("✗", Tone::Bad),
                 Verdict::Inconclusive | Verdict::NoData => ("…", Tone::Dim),
                 Verdict::Error => ("!", Tone::Warn),
-                Verdict::Waived => ("w", Tone::Warn),
-                Verdict::Skipped => ("s", Tone::Warn),
+                Verdict::Waived => ("w waived", Tone::Warn),
+                Verdict::Skipped => ("s skipped", Tone::Warn),
             };
-            self.line(&format!("     {} {:<16} {}", self.out.paint(tone, sign), check.check, self.out.paint(Tone::Dim, &clip(&check.why))));
+            self.line(&format!("     {} {}  {}", self.out.paint(tone, sign), check.check, self.out.paint(Tone::Dim, &clip(&check.why))));
         }
+        self.last_gate = Some((point.clone(), checks.iter().map(|c| (c.check.clone(), c.verdict)).collect()));
+    }
+}
+
+/// What it means that a gate passed.
+fn point_words(point: &Point) -> String {
+    match point {
+        Point::Bound => "the slots hold this very key, and it works".into(),
+        Point::Prepared => "both keys work, and the new one may do what the old one may".into(),
+        Point::Canary => "the new key works and is logged as it should".into(),
+        Point::Reloaded(app) => format!("{app} is on the new key"),
+        Point::Flipped => "the new value is current".into(),
+        Point::Drained => "nothing uses the old key any more".into(),
+        Point::BeforeDisable => "judged again, just before the disable".into(),
+        Point::Soaked => "the old key is refused, and nobody misses it".into(),
+        Point::BeforeDelete => "judged again, just before the deletion".into(),
+        Point::Gone => "the old key is gone and refused".into(),
+        Point::Complete => "the evidence is complete".into(),
+        Point::OldAccepted => "the old key is accepted everywhere".into(),
+        Point::Returned(app) => format!("{app} is on the old key again"),
+        Point::NewDrained => "nothing uses the new key any more".into(),
+        Point::NewSoaked => "the new key is refused, and nobody misses it".into(),
+        Point::Undone => "all is as it was before".into(),
     }
 }
 
@@ -84,7 +115,7 @@ impl Observer for Live<'_> {
             Record::Reopened { why, .. } => self.line(&format!("  {} {}", self.out.paint(Tone::Warn, "re-opened:"), clip(why))),
             Record::Began { effect, .. } => self.now(&words(effect, run)),
             Record::Ended { outcome, .. } => {
-                let what = words_of_last(run, outcome);
+                let what = words_of_last(run);
                 match outcome {
                     Outcome::Done(done) => self.line(&format!("   {} {what}{}", self.out.paint(Tone::Good, "●"), detail(done))),
                     Outcome::NotDone { why } => self.line(&format!("   {} did not happen, {}", self.out.paint(Tone::Warn, "○"), clip(why))),
@@ -145,8 +176,7 @@ impl Observer for Live<'_> {
     }
 }
 
-fn words_of_last(run: &Run, outcome: &Outcome) -> String {
-    let _ = outcome;
+fn words_of_last(run: &Run) -> String {
     run.last_effect.as_ref().map_or_else(String::new, |e| words(e, run))
 }
 

@@ -77,6 +77,7 @@ pub fn collect(run: &Run, journal: &[u8], entries: &[Entry], head: &str) -> Payl
     let mut files = BTreeMap::new();
     let mut add = |path: &str, bytes: Vec<u8>| files.insert(path.to_owned(), bytes);
     add("policy.yaml", run.plan.policy.text.clone().into_bytes());
+    add("policy-effective.json", run.plan.policy.effective.clone().into_bytes());
     // As it was hashed, without a newline, so that the digest of this file is the plan id.
     add("plan.json", serde_json::to_vec(&*run.plan).unwrap_or_default());
     add("journal.jsonl", journal.to_vec());

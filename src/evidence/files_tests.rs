@@ -170,3 +170,47 @@ fn refusals_are_only_denied_where_they_could_be_seen() {
     }
     assert!(text(&collected(&story).1, "report.md").contains("an unnamed caller at least 2 on the old key"));
 }
+
+fn gaps_of(story: &fixture::Story) -> Vec<String> {
+    let value: serde_json::Value = serde_json::from_slice(&collected(story).1.files["gaps.json"]).unwrap();
+    value["gaps"].as_array().unwrap().iter().map(|g| format!("{}: {}", g["kind"].as_str().unwrap(), g["what"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn what_people_did_not_do_is_a_gap() {
+    let has = |story: &fixture::Story, begins: &str| gaps_of(story).iter().any(|g| g.starts_with(begins));
+    assert!(!has(&fixture::done(), "no approval"));
+    let mut story = fixture::done();
+    story.records.retain(|(_, r)| !matches!(r, Record::Asked { .. } | Record::Answered { .. }));
+    assert!(has(&story, "no approval: the policy asks security to agree to revoke; nobody did"));
+
+    let mut story = fixture::done();
+    for (_, record) in &mut story.records {
+        if let Record::Answered { proof, .. } = record {
+            *proof = crate::rotation::Proof::Asserted;
+        }
+    }
+    assert!(has(&story, "asserted: the answer of noor"));
+
+    // Nobody looked for an hour while a refused caller would have needed somebody.
+    assert!(!has(&fixture::done(), "unwatched"));
+    let mut story = fixture::done();
+    let soak = story.records.iter().position(|(_, r)| matches!(r, Record::Judged { point: Point::Soaked, .. })).unwrap();
+    for (at, _) in story.records.iter_mut().skip(soak) {
+        *at = at.plus(crate::rotation::Span::hours(1));
+    }
+    assert!(has(&story, "unwatched: while the old key was disabled nobody looked for 1h,"));
+}
+
+#[test]
+fn a_way_back_that_leaves_the_new_key_says_so() {
+    let mut story = fixture::rolled_back();
+    assert!(!gaps_of(&story).iter().any(|g| g.starts_with("key left")));
+    let gone = |r: &Record| match r {
+        Record::Began { effect, .. } => matches!(effect, Effect::Delete { .. }),
+        Record::Ended { kind, .. } => *kind == crate::rotation::EffectKind::DeleteNew,
+        _ => false,
+    };
+    story.records.retain(|(_, r)| !gone(r));
+    assert!(gaps_of(&story).iter().any(|g| g.starts_with("key left: the new key key-new still exists")));
+}

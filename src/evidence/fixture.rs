@@ -65,7 +65,11 @@ impl Story {
 
     pub(super) fn end(&mut self, n: u32, outcome: Outcome, by: By) {
         let stamp = self.stamp();
-        self.add(Record::Ended { n, outcome, by, stamp });
+        let began = self.records.iter().rev().find_map(|(_, r)| match r {
+            Record::Began { n: m, effect, .. } if *m == n => Some(effect.kind()),
+            _ => None,
+        });
+        self.add(Record::Ended { n, kind: began.unwrap(), outcome, by, stamp });
     }
 
     pub(super) fn effect(&mut self, effect: Effect, done: Done) {
@@ -154,7 +158,7 @@ impl Story {
         self.end(n, Outcome::Unknown { why: "the connection broke".into() }, By::Answer);
         self.end(n, Outcome::Done(Done::Plain), By::Look);
         let mut reading = self.reading();
-        reading.acks = vec![Ack { app: App::new("chat-api"), loaded_at: self.at(), holds: Some(fingerprint(2)) }];
+        reading.acks = vec![Ack { app: App::new("chat-api"), loaded_at: self.at(), holds: Some(fingerprint(2)), key: None }];
         self.judge(Point::Reloaded(App::new("chat-api")), reading, &[("on-new", Verdict::Pass, "it holds the new value")]);
         self.add(Record::Moved { to: Phase::Hold });
     }
@@ -362,7 +366,12 @@ pub(super) fn plan() -> Plan {
             ticket: Some("CHG-20417".into()),
             requester: Some("mira".into()),
         },
-        policy: FrozenPolicy { file: "rotate.yaml".into(), sha256: "c".repeat(64), text: "version: 1\nrotation: {}\n".into() },
+        policy: FrozenPolicy {
+            file: "rotate.yaml".into(),
+            sha256: "c".repeat(64),
+            text: "version: 1\nrotation: {}\n".into(),
+            effective: "{}".into(),
+        },
         gateway: gateway(),
         kind: Kind::Router,
         old: key_facts(),

@@ -4,7 +4,7 @@
 use super::text::count;
 use super::timeline::{Look, Timeline};
 use super::words;
-use crate::rotation::{Ask, ConsumerPlan, Course, Effect, End, Overlap, Run, Span, Time, Verdict, Which};
+use crate::rotation::{Ack, Ask, ConsumerPlan, Course, Effect, End, Overlap, Run, Span, Time, Verdict, Which};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a run stands, in one word and one sentence.
@@ -15,7 +15,8 @@ pub(super) struct Result {
 
 /// The result as far as the journal covers it. A bundle is written before the last record, so closing counts as the end.
 pub(super) fn result(run: &Run) -> Result {
-    let let_go = run.verdicts.values().filter(|v| matches!(v, Verdict::Waived | Verdict::Skipped)).count();
+    let let_go = run.verdicts.values().filter(|v| v.advances() && **v != Verdict::Pass).count();
+    let open = run.verdicts.values().filter(|v| !v.advances()).count();
     let closing = run.scanned
         || run.open.as_ref().is_some_and(|open| match open.effect {
             Effect::Scan | Effect::Seal => true,
@@ -46,9 +47,16 @@ pub(super) fn result(run: &Run) -> Result {
     match end {
         Some(End::Done) => Result {
             word: if run.emergency.is_some() { "Rotated in an emergency" } else { "Rotated" },
-            sentence: match let_go {
-                0 => "The key was replaced; every check that was judged passed at last.".into(),
-                n => format!("The key was replaced; {} let go by people and shown as such below.", count(n, "check was", "checks were")),
+            sentence: match (let_go, open) {
+                (0, 0) => "The key was replaced; every check that was judged passed at last.".into(),
+                (n, 0) => {
+                    format!("The key was replaced; {} let go by people and shown as such below.", count(n, "check was", "checks were"))
+                }
+                (n, open) => format!(
+                    "The key was replaced; {} let go by people, and {} pass when last judged: see Gates.",
+                    count(n, "check was", "checks were"),
+                    count(open, "check did not", "checks did not")
+                ),
             },
         },
         Some(End::RolledBack { why, asked }) => {
@@ -173,10 +181,11 @@ pub(super) fn refused(run: &Run, line: &Timeline<'_>) -> String {
 /// How it is known that a consumer is on the incoming key.
 pub(super) fn known(run: &Run, line: &Timeline<'_>, consumer: &ConsumerPlan) -> String {
     let key = incoming(run);
-    let value = match key {
-        Which::New => run.new.as_ref().map(|n| &n.value),
-        Which::Old => run.plan.slots.first().and_then(|s| s.current_is.as_ref()),
+    let (value, id) = match key {
+        Which::New => (run.new.as_ref().map(|n| &n.value), run.new.as_ref().map(|n| &n.id)),
+        Which::Old => (run.plan.slots.first().and_then(|s| s.current_is.as_ref()), Some(&run.plan.old.id)),
     };
+    let holds = |ack: &Ack| (ack.holds.is_some() && ack.holds.as_ref() == value) || (ack.key.is_some() && ack.key.as_ref() == id);
     let mut seen: Option<(Time, u64)> = None;
     let mut acked: Option<Time> = None;
     // What was seen before the run moved consumers this way says nothing about where they are now.
@@ -189,7 +198,7 @@ pub(super) fn known(run: &Run, line: &Timeline<'_>, consumer: &ConsumerPlan) -> 
         for (at, total) in rows.filter_map(|(_, c)| c.last_used.map(|at| (at, c.total()))) {
             seen = seen.max(Some((at, total)));
         }
-        for ack in look.reading.acks.iter().filter(|a| a.app == consumer.app && a.holds.is_some() && a.holds.as_ref() == value) {
+        for ack in look.reading.acks.iter().filter(|a| a.app == consumer.app && holds(a)) {
             acked = acked.max(Some(ack.loaded_at));
         }
     }

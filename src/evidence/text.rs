@@ -1,5 +1,7 @@
 //! Foreign text in Markdown: what came from outside is shown as text and never as markup.
 
+use crate::support::text::clean_to;
+pub(super) use crate::support::text::plural as count;
 use std::fmt::Write as _;
 
 /// Longest piece of foreign text that a report repeats.
@@ -19,7 +21,7 @@ pub(super) fn md(text: &str) -> String {
             '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
             // Breaks addresses apart that a renderer would turn into links by itself.
             ':' => next == '/',
-            '.' => before == 'w' && next.is_alphanumeric() && out.ends_with("www"),
+            '.' => matches!(before, 'w' | 'W') && next.is_alphanumeric() && out.to_ascii_lowercase().ends_with("www"),
             _ => false,
         };
         match c {
@@ -57,16 +59,7 @@ pub(super) fn cell_code(text: &str) -> String {
 
 /// Without controls, without what turns or hides text, on one line, of bounded length.
 pub(super) fn plain(text: &str) -> String {
-    let mut out: String = text.chars().take(LONGEST).filter(|c| !hides(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        out.push('…');
-    }
-    let trimmed = out.trim();
-    if trimmed.len() == out.len() { out } else { trimmed.to_owned() }
-}
-
-fn hides(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}' | '\u{61c}')
+    clean_to(text, LONGEST).trim().to_owned()
 }
 
 /// A part of a file name that every system takes: lower-case letters, digits and hyphens.
@@ -79,11 +72,6 @@ pub(super) fn file_part(text: &str) -> String {
         let _ = write!(name, "-{}", digest.get(..8).unwrap_or_default());
     }
     name
-}
-
-/// `1 key`, `2 keys`.
-pub(super) fn count(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 #[cfg(test)]

@@ -54,8 +54,9 @@ pub struct Verified {
     pub not_established: Vec<String>,
 }
 
-const REQUIRED: [&str; 11] = [
+const REQUIRED: [&str; 12] = [
     "policy.yaml",
+    "policy-effective.json",
     "plan.json",
     "journal.jsonl",
     "probes.jsonl",
