@@ -8,7 +8,7 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ const EFFECTS: [&str; 15] = [
 ];
 const PHASES: [&str; 6] = ["prepare", "canary", "flip", "hold", "revoke", "archive"];
 /// A kill this soon after a line of an effect counts as aimed.
-const AIMED: Duration = Duration::from_millis(5);
+const AIMED_MS: i64 = 5;
 const LANES: usize = 5;
 
 #[derive(Default)]
@@ -105,7 +105,7 @@ fn main() {
 }
 
 fn report(counts: &Counts, took: Duration) {
-    println!("{} kills in {:.0} s, {} aimed within {} ms of a line", counts.kills, took.as_secs_f64(), counts.aimed, AIMED.as_millis());
+    println!("{} kills in {:.0} s, {} aimed within {} ms of a line", counts.kills, took.as_secs_f64(), counts.aimed, AIMED_MS);
     println!("ended: {} done, {} rolled back; {} lost values were discarded", counts.done, counts.rolled_back, counts.discards);
     println!("{} consumer requests were logged, none was refused", counts.requests);
     println!("{:<14} {:>12} {:>10}", "effect", "after begin", "after end");
@@ -236,11 +236,11 @@ impl Lane {
         }
         let killed = match &aim {
             Some(aim) => {
-                let hit = wait_for(&journal, &mut running, |r| if aim.end { ended(r, aim.effect) } else { began(r, aim.effect) });
-                let at = Instant::now();
+                let line = wait_for(&journal, &mut running, |r| if aim.end { ended(r, aim.effect) } else { began(r, aim.effect) });
                 let _ = running.kill();
+                let now = chrono::Utc::now().timestamp_millis();
                 let _ = running.wait();
-                hit.then(|| (at.elapsed() < AIMED, Some((aim.effect, aim.end))))
+                line.map(|at| (now - at <= AIMED_MS, Some((aim.effect, aim.end))))
             }
             None => {
                 let length = self.random(6500);
@@ -364,28 +364,37 @@ impl Lane {
 fn complaint(child: &mut Child) -> String {
     let mut text = String::new();
     if let Some(mut stderr) = child.stderr.take() {
-        let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
+        let _ = stderr.read_to_string(&mut text);
     }
     text
 }
 
-/// Waits for a record; false when the process ended first. Looks every 100 µs.
-fn wait_for(journal: &Path, running: &mut Child, wanted: impl Fn(&Value) -> bool) -> bool {
-    let mut seen = 0;
+/// Waits for a record and gives back when it was written (wall clock, ms); none when the process ended first. Looks every 100 µs, and
+/// only at what is new: a kill must land while the line is warm.
+fn wait_for(journal: &Path, running: &mut Child, wanted: impl Fn(&Value) -> bool) -> Option<i64> {
+    let mut file = fs::File::open(journal).unwrap();
+    let mut partial = String::new();
     for _ in 0..600_000 {
-        let (records, len) = if fs::metadata(journal).map_or(0, |m| m.len()) == seen { (Vec::new(), seen) } else { read(journal) };
-        if len != seen {
-            seen = len;
-            if records.iter().any(&wanted) {
-                return true;
+        let mut more = String::new();
+        file.read_to_string(&mut more).unwrap();
+        if more.is_empty() {
+            if running.try_wait().unwrap().is_some() {
+                return None;
+            }
+            thread::sleep(Duration::from_micros(100));
+            continue;
+        }
+        partial.push_str(&more);
+        while let Some(end) = partial.find('\n') {
+            let line: String = partial.drain(..=end).collect();
+            let Ok(mut line) = serde_json::from_str::<Value>(&line) else { continue };
+            let record = line["record"].take();
+            if wanted(&record) {
+                return chrono::DateTime::parse_from_rfc3339(line["at"].as_str().unwrap()).ok().map(|t| t.timestamp_millis());
             }
         }
-        if running.try_wait().unwrap().is_some() {
-            return false;
-        }
-        thread::sleep(Duration::from_micros(100));
     }
-    false
+    None
 }
 
 fn read(journal: &Path) -> (Vec<Value>, u64) {

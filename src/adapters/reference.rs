@@ -43,10 +43,15 @@ impl References {
             }
             Ref::Command(argv) => self.command(argv, &failed).await?,
             Ref::Prompt(question) => {
-                let ask = self.ask.as_ref().ok_or_else(|| failed("nobody can be asked here; use another reference for runs without a terminal".into()))?;
+                let ask = self
+                    .ask
+                    .as_ref()
+                    .ok_or_else(|| failed("nobody can be asked here; use another reference for runs without a terminal".into()))?;
                 SecretText::new(ask(question).ok_or_else(|| failed("nothing was entered".into()))?)
             }
-            Ref::Vault(_) | Ref::Aws(_) => return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into())),
+            Ref::Vault(_) | Ref::Aws(_) => {
+                return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into()));
+            }
         };
         checked(&value).ok_or_else(|| failed("it is empty, longer than 4096 characters, or not one line of visible characters".into()))
     }

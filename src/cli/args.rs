@@ -6,8 +6,10 @@ use std::path::PathBuf;
 /// Rotates AI-gateway keys without an outage, and proves it.
 #[derive(Debug, Parser)]
 #[command(name = "keyroll", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 2 usage or policy, 10 parked (time or evidence), 11 parked (a person), 12 unreachable, 20 gate failed, \
-21 rolled back, 22 stuck, 30 held by another run, 31 stale plan, 40 refused, 50 evidence invalid, 51 leak, 1 internal.")]
+#[command(
+    after_help = "Exit codes: 0 done, 2 usage or policy, 10 parked (time or evidence), 11 parked (a person), 12 unreachable, 20 gate failed, \
+21 rolled back, 22 stuck, 30 held by another run, 31 stale plan, 40 refused, 50 evidence invalid, 51 leak, 1 internal."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub global: Global,

@@ -78,11 +78,15 @@ impl From<StateError> for Fault {
         match error {
             StateError::Claimed(claimed) => Self::new(exit::HELD, what).hint(format!("keyroll resume {}", claimed.claim.run)),
             StateError::Held(_) | StateError::Busy { .. } => Self::new(exit::HELD, what),
-            StateError::NoSuchRun { .. } | StateError::Ambiguous { .. } | StateError::UnsafeRun | StateError::Missing { .. } => Self::usage(what),
-            StateError::Journal(_) => Self::new(exit::STUCK, what),
-            StateError::ReadOnly { .. } | StateError::Full { .. } | StateError::Io { .. } | StateError::Damaged { .. } | StateError::Exists { .. } => {
-                Self::new(exit::INTERNAL, what)
+            StateError::NoSuchRun { .. } | StateError::Ambiguous { .. } | StateError::UnsafeRun | StateError::Missing { .. } => {
+                Self::usage(what)
             }
+            StateError::Journal(_) => Self::new(exit::STUCK, what),
+            StateError::ReadOnly { .. }
+            | StateError::Full { .. }
+            | StateError::Io { .. }
+            | StateError::Damaged { .. }
+            | StateError::Exists { .. } => Self::new(exit::INTERNAL, what),
         }
     }
 }

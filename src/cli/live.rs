@@ -60,7 +60,11 @@ impl<'a> Live<'a> {
         let all = checks.iter().all(|c| c.verdict.advances());
         if all {
             let names: Vec<&str> = checks.iter().filter(|c| c.verdict == Verdict::Pass).map(|c| c.check.as_str()).collect();
-            let what = format!("{} {}", point_words(point), self.out.paint(Tone::Dim, &clip(&format!("{passed} of {}: {}", checks.len(), names.join(", ")))));
+            let what = format!(
+                "{} {}",
+                point_words(point),
+                self.out.paint(Tone::Dim, &clip(&format!("{passed} of {}: {}", checks.len(), names.join(", "))))
+            );
             self.line(&format!("   {} {what}", self.out.paint(Tone::Good, "✓")));
         }
         for check in checks.iter().filter(|c| c.verdict != Verdict::Pass && changed(c)) {
@@ -120,7 +124,9 @@ impl Observer for Live<'_> {
                     Outcome::Done(done) => self.line(&format!("   {} {what}{}", self.out.paint(Tone::Good, "●"), detail(done))),
                     Outcome::NotDone { why } => self.line(&format!("   {} did not happen, {}", self.out.paint(Tone::Warn, "○"), clip(why))),
                     Outcome::Refused { why } => self.line(&format!("   {} refused, {}", self.out.paint(Tone::Bad, "●"), clip(why))),
-                    Outcome::Unknown { why } => self.line(&format!("   {} answer lost, looking: {}", self.out.paint(Tone::Warn, "?"), clip(why))),
+                    Outcome::Unknown { why } => {
+                        self.line(&format!("   {} answer lost, looking: {}", self.out.paint(Tone::Warn, "?"), clip(why)))
+                    }
                     Outcome::Conflict { why } => self.line(&format!("   {} conflict, {}", self.out.paint(Tone::Bad, "●"), clip(why))),
                 }
             }
@@ -130,7 +136,9 @@ impl Observer for Live<'_> {
                     self.line(&format!("   {} {}", self.out.paint(Tone::Warn, "≠"), d.words()));
                 }
             }
-            Record::Asked { phase, role, .. } => self.line(&format!("   {} {role} must approve {phase}: keyroll approve {}", self.out.paint(Tone::Warn, "?"), run.id)),
+            Record::Asked { phase, role, .. } => {
+                self.line(&format!("   {} {role} must approve {phase}: keyroll approve {}", self.out.paint(Tone::Warn, "?"), run.id))
+            }
             Record::Answered { by, yes, .. } => {
                 let said = if *yes { "approved" } else { "rejected" };
                 self.line(&format!("   {} {said} by {by}", self.out.paint(if *yes { Tone::Good } else { Tone::Bad }, "●")));
@@ -144,7 +152,10 @@ impl Observer for Live<'_> {
             }
             Record::Waived { check, by, why, .. } => self.line(&format!("   w {check} waived by {by}: {}", clip(why))),
             Record::Noted { what } => self.line(&format!("   {} {}", self.out.paint(Tone::Dim, "·"), clip(what))),
-            Record::Amended { accepts, by, .. } => self.line(&format!("   w {by} accepts {} as they are", crate::support::text::plural(accepts.len(), "difference", "differences"))),
+            Record::Amended { accepts, by, .. } => self.line(&format!(
+                "   w {by} accepts {} as they are",
+                crate::support::text::plural(accepts.len(), "difference", "differences")
+            )),
             Record::Planned { .. }
             | Record::Opened { .. }
             | Record::Spawned { .. }
@@ -182,7 +193,8 @@ fn words_of_last(run: &Run) -> String {
 
 /// An effect in words.
 pub(crate) fn words(effect: &Effect, run: &Run) -> String {
-    let slot = |n: &crate::rotation::SlotNo| run.plan.slots.get(usize::from(n.0)).map_or_else(|| format!("slot {}", n.0 + 1), |s| s.name.clone());
+    let slot =
+        |n: &crate::rotation::SlotNo| run.plan.slots.get(usize::from(n.0)).map_or_else(|| format!("slot {}", n.0 + 1), |s| s.name.clone());
     let key = |w: &Which| w.name();
     match effect {
         Effect::Mint { .. } => "mint the new key".into(),

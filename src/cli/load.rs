@@ -19,7 +19,8 @@ pub(crate) fn policy(path: &Path, env: Option<&str>, out: &Out) -> Result<Loaded
     let mut all = policies(path, env, out)?;
     match (all.len(), all.pop()) {
         (1, Some(one)) => Ok(one),
-        (n, _) => Err(Fault::usage(format!("use {} here: it stands for {n} rotations", path.display())).hint("`keyroll run` takes it; other verbs want one policy")),
+        (n, _) => Err(Fault::usage(format!("use {} here: it stands for {n} rotations", path.display()))
+            .hint("`keyroll run` takes it; other verbs want one policy")),
     }
 }
 
@@ -42,7 +43,8 @@ pub(crate) fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<
         text: source.text.clone(),
         effective: serde_json::to_string(policy).unwrap_or_default(),
     };
-    let mut all: Vec<LoadedPolicy> = parsed.each.into_iter().map(|e| LoadedPolicy { frozen: frozen(&e.policy), policy: e.policy }).collect();
+    let mut all: Vec<LoadedPolicy> =
+        parsed.each.into_iter().map(|e| LoadedPolicy { frozen: frozen(&e.policy), policy: e.policy }).collect();
     if let (true, Some(policy)) = (all.is_empty(), parsed.policy) {
         all.push(LoadedPolicy { frozen: frozen(&policy), policy });
     }
@@ -51,5 +53,6 @@ pub(crate) fn policies(path: &Path, env: Option<&str>, out: &Out) -> Result<Vec<
 
 /// The policy that a plan froze.
 pub(crate) fn frozen(frozen: &FrozenPolicy) -> Result<Policy, Fault> {
-    serde_json::from_str(&frozen.effective).map_err(|e| Fault::new(super::fault::exit::INTERNAL, format!("read the policy inside the plan: line {}", e.line())))
+    serde_json::from_str(&frozen.effective)
+        .map_err(|e| Fault::new(super::fault::exit::INTERNAL, format!("read the policy inside the plan: line {}", e.line())))
 }

@@ -48,7 +48,10 @@ impl Out {
     pub(crate) fn data(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         // A reader that went away must not end a rotation.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }).and_then(|()| out.flush());
+        let _ = out
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+            .and_then(|()| out.flush());
     }
 
     /// Data as JSON, on one line.

@@ -33,10 +33,12 @@ pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<Pat
     if let Some(path) = &global.state {
         return Ok(path.clone());
     }
-    let place = policy.and_then(|p| p.state.as_ref()).and_then(|s| serde_json::to_value(s).ok()).and_then(|v| v.as_str().map(str::to_owned));
+    let place =
+        policy.and_then(|p| p.state.as_ref()).and_then(|s| serde_json::to_value(s).ok()).and_then(|v| v.as_str().map(str::to_owned));
     match place {
         Some(url) if url.contains("://") && !url.starts_with("file://") => {
-            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: shared state is not in this build")).hint("a folder works: `state: .keyroll`, or `--state DIR`"))
+            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: shared state is not in this build"))
+                .hint("a folder works: `state: .keyroll`, or `--state DIR`"))
         }
         Some(path) => Ok(PathBuf::from(path.strip_prefix("file://").unwrap_or(&path))),
         None => Ok(PathBuf::from(".keyroll")),
@@ -45,11 +47,7 @@ pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<Pat
 
 /// This process, as leases and claims name it.
 pub(crate) fn taker() -> Taker {
-    Taker {
-        holder: Holder { host: host(), pid: std::process::id(), user: user() },
-        boot: machine::boot_id(),
-        at: clock::wall(),
-    }
+    Taker { holder: Holder { host: host(), pid: std::process::id(), user: user() }, boot: machine::boot_id(), at: clock::wall() }
 }
 
 /// The operating system's user: asserted, never proven.
@@ -82,7 +80,9 @@ pub(crate) enum Say {
 /// How patient a process is.
 pub(crate) fn options(how: &How, global: &Global) -> Result<Options, Fault> {
     let until = match &how.until {
-        Some(name) => Some(Phase::parse(name).ok_or_else(|| Fault::usage(format!("stop at phase `{name}`: there is no such phase")).hint("prepare, canary, flip, hold, revoke, archive"))?),
+        Some(name) => Some(Phase::parse(name).ok_or_else(|| {
+            Fault::usage(format!("stop at phase `{name}`: there is no such phase")).hint("prepare, canary, flip, hold, revoke, archive")
+        })?),
         None => None,
     };
     let patience = match (&global.timeout, how.wait) {
@@ -95,9 +95,9 @@ pub(crate) fn options(how: &How, global: &Global) -> Result<Options, Fault> {
 
 /// A length of time from the command line.
 pub(crate) fn span(text: &str) -> Result<Span, Fault> {
-    crate::policy::scalar::Period::parse(text)
-        .map(|p| Span(p.as_millis()))
-        .map_err(|_| Fault::usage(format!("read the duration `{}`", crate::support::text::clean_to(text, 40))).hint("like 30s, 10m, 24h, 7d"))
+    crate::policy::scalar::Period::parse(text).map(|p| Span(p.as_millis())).map_err(|_| {
+        Fault::usage(format!("read the duration `{}`", crate::support::text::clean_to(text, 40))).hint("like 30s, 10m, 24h, 7d")
+    })
 }
 
 /// A run that this process holds, with its ports.
@@ -176,7 +176,12 @@ pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
             Stop::Finished(End::Done) => (None, "done"),
             Stop::Finished(End::RolledBack { .. }) => (None, "rolled_back"),
             Stop::Stuck { .. } => (None, "stuck"),
-            Stop::GateFailed { .. } | Stop::Unreachable { .. } | Stop::Fenced | Stop::Storage { .. } | Stop::Damaged { .. } | Stop::Unsealed { .. } => (None, "failed"),
+            Stop::GateFailed { .. }
+            | Stop::Unreachable { .. }
+            | Stop::Fenced
+            | Stop::Storage { .. }
+            | Stop::Damaged { .. }
+            | Stop::Unsealed { .. } => (None, "failed"),
         };
         let bundle = run.sealed.as_ref().map(|(_, place)| place.clone());
         out.value(&serde_json::json!({
@@ -188,7 +193,13 @@ pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
     let id = &run.id;
     match stop {
         Stop::Finished(End::Done) => {
-            out.say(&format!("{} {} now uses {}; {} is gone", out.paint(Tone::Good, "done."), run.plan.about.credential, run.new.as_ref().map_or("the new key", |n| n.id.as_str()), run.plan.old.id));
+            out.say(&format!(
+                "{} {} now uses {}; {} is gone",
+                out.paint(Tone::Good, "done."),
+                run.plan.about.credential,
+                run.new.as_ref().map_or("the new key", |n| n.id.as_str()),
+                run.plan.old.id
+            ));
         }
         Stop::Finished(End::RolledBack { why, .. }) => {
             out.say(&format!("{} consumers are on {} again; {why}", out.paint(Tone::Warn, "rolled back."), run.plan.old.id));
@@ -206,7 +217,12 @@ pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
                 out.shout(&format!("  {}. {step}", n + 1));
             }
         }
-        Stop::GateFailed { .. } | Stop::Unreachable { .. } | Stop::Fenced | Stop::Storage { .. } | Stop::Damaged { .. } | Stop::Unsealed { .. } => {
+        Stop::GateFailed { .. }
+        | Stop::Unreachable { .. }
+        | Stop::Fenced
+        | Stop::Storage { .. }
+        | Stop::Damaged { .. }
+        | Stop::Unsealed { .. } => {
             out.shout(&format!("{} {}", out.paint(Tone::Bad, "keyroll:"), stop.words()));
             out.shout(&format!("  {}", out.paint(Tone::Dim, &format!("keyroll status {id}"))));
         }
@@ -226,7 +242,8 @@ pub(crate) fn which(state: &StateDir, given: Option<&str>) -> Result<RunId, Faul
     match open.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Fault::usage("choose a run: none is open").hint("`keyroll status` lists all runs")),
-        several => Err(Fault::usage(format!("choose a run: {} are open", several.len())).hint(several.iter().map(RunId::as_str).collect::<Vec<_>>().join(", "))),
+        several => Err(Fault::usage(format!("choose a run: {} are open", several.len()))
+            .hint(several.iter().map(RunId::as_str).collect::<Vec<_>>().join(", "))),
     }
 }
 

@@ -69,7 +69,9 @@ pub(crate) fn status(run: &Run, records: &[Record], held: bool) -> Status {
             todo.push(format!("keyroll resume {}", run.id));
         }
         match next(run) {
-            Step::Wait(crate::rotation::Wait::Approval { phase, role }) => todo.insert(0, format!("keyroll approve {} ({role}, for {phase})", run.id)),
+            Step::Wait(crate::rotation::Wait::Approval { phase, role }) => {
+                todo.insert(0, format!("keyroll approve {} ({role}, for {phase})", run.id))
+            }
             Step::Wait(crate::rotation::Wait::Drift { .. }) => todo.insert(0, format!("keyroll amend {} --reason TEXT", run.id)),
             Step::LookAround
             | Step::Do(_)
@@ -85,7 +87,8 @@ pub(crate) fn status(run: &Run, records: &[Record], held: bool) -> Status {
             | Step::Finished(_) => {}
         }
     }
-    let past_no_return = !matches!(run.old, crate::rotation::OldKey::Enabled | crate::rotation::OldKey::DisabledByUs | crate::rotation::OldKey::OffByOthers);
+    let past_no_return =
+        !matches!(run.old, crate::rotation::OldKey::Enabled | crate::rotation::OldKey::DisabledByUs | crate::rotation::OldKey::OffByOthers);
     let old_state = match run.old {
         crate::rotation::OldKey::Enabled => "enabled",
         crate::rotation::OldKey::DisabledByUs => "disabled by this run",
@@ -163,7 +166,11 @@ pub(crate) fn why(run: &Run, status: &Status) -> String {
     }
     text.push_str(".\n");
     if let Some(gate) = &run.gate {
-        text.push_str(&format!("The last gate was {}, judged {} in a row:\n", point_name(&gate.point), crate::support::text::plural(usize::try_from(gate.times).unwrap_or(0), "time", "times")));
+        text.push_str(&format!(
+            "The last gate was {}, judged {} in a row:\n",
+            point_name(&gate.point),
+            crate::support::text::plural(usize::try_from(gate.times).unwrap_or(0), "time", "times")
+        ));
         for check in &gate.checks {
             let verdict = match check.verdict {
                 Verdict::Pass => "pass",

@@ -65,7 +65,9 @@ impl Wired {
         };
         let Some(Gateway::Sandbox(written)) = &policy.gateway else {
             let named = policy.gateway.as_ref().map_or("no gateway", |g| g.kind());
-            return Err(Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is"));
+            return Err(
+                Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is")
+            );
         };
         let (place, running) = Place::of(written)?;
         let withheld = reference::variables(references_of(policy));
@@ -115,7 +117,15 @@ impl Wired {
     }
 
     /// Adds what only the holder of a run has: journal, lock, seal, and the run's inbox.
-    pub(crate) fn hold(&mut self, state: &StateDir, lease: Lease, journal: JournalFile, signal: &Signal, run: &Run, bundle: Option<&Path>) -> Result<(), Fault> {
+    pub(crate) fn hold(
+        &mut self,
+        state: &StateDir,
+        lease: Lease,
+        journal: JournalFile,
+        signal: &Signal,
+        run: &Run,
+        bundle: Option<&Path>,
+    ) -> Result<(), Fault> {
         let lock = OpenLock::new(state.clone(), lease, &journal, signal.flag())?;
         let inbox = lock.inbox().clone();
         self.approver = Answers::new(Box::new(move |q| {
@@ -160,7 +170,14 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
         .iter()
         .filter_map(|slot| match slot {
             Slot::File(file) => Some(address_of(file)),
-            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            Slot::Vault(_)
+            | Slot::Aws(_)
+            | Slot::Kubernetes(_)
+            | Slot::Command(_)
+            | Slot::Github(_)
+            | Slot::Azure(_)
+            | Slot::Gcp(_)
+            | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -181,7 +198,14 @@ fn store(slot: &Slot, fingerprints: &Rc<FingerprintKey>) -> Option<AnyStore> {
     match slot {
         Slot::File(file) => Some(AnyStore::File(FileStore::new(&file.path, field(file), fingerprints.clone()))),
         // The planner refuses these by name.
-        Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+        Slot::Vault(_)
+        | Slot::Aws(_)
+        | Slot::Kubernetes(_)
+        | Slot::Command(_)
+        | Slot::Github(_)
+        | Slot::Azure(_)
+        | Slot::Gcp(_)
+        | Slot::Vercel(_) => None,
     }
 }
 
@@ -192,7 +216,10 @@ fn usage(policy: &Policy, provider: bool, gateway_log: &[String], fingerprints: 
         Some(Usage::Jsonl(log)) => {
             let mapping = match &log.format {
                 LogFormat::Known(name) if name.as_str() == "sandbox" => own(),
-                LogFormat::Known(name) => Mapping::preset(name.as_str()).ok_or_else(|| Fault::usage(format!("read the log format `{}`: there is no such preset", name.as_str())).hint("`sandbox`, `generic`, or a map of JSON pointers"))?,
+                LogFormat::Known(name) => Mapping::preset(name.as_str()).ok_or_else(|| {
+                    Fault::usage(format!("read the log format `{}`: there is no such preset", name.as_str()))
+                        .hint("`sandbox`, `generic`, or a map of JSON pointers")
+                })?,
                 LogFormat::Fields(fields) => mapping_of(fields),
             };
             (log.paths.clone(), mapping)
@@ -246,10 +273,19 @@ impl Place {
             let running = sandbox::start(options).map_err(|e| Fault::new(exit::UNREACHABLE, e.to_string()))?;
             let urls = running.urls.clone();
             let key = running.admin_key_file.display().to_string();
-            let place = Self { admin: urls.admin, data: urls.data, control: urls.control, log: urls.log.display().to_string(), admin_key: Ref::File(key) };
+            let place = Self {
+                admin: urls.admin,
+                data: urls.data,
+                control: urls.control,
+                log: urls.log.display().to_string(),
+                admin_key: Ref::File(key),
+            };
             return Ok((place, Some(running)));
         }
-        let need = |what: &str| Fault::usage(format!("reach the sandbox: `{what}` is missing")).hint("`keyroll sandbox serve` prints its addresses; or `embedded: true`");
+        let need = |what: &str| {
+            Fault::usage(format!("reach the sandbox: `{what}` is missing"))
+                .hint("`keyroll sandbox serve` prints its addresses; or `embedded: true`")
+        };
         let url = |u: &Option<crate::policy::scalar::Url>, what: &str| u.as_ref().map(|u| u.as_str().to_owned()).ok_or_else(|| need(what));
         Ok((
             Self {
@@ -299,7 +335,9 @@ fn references_of(policy: &Policy) -> Vec<&Ref> {
 
 /// The fingerprint key: the organisation's where the policy names one, else one file for the whole state folder, made on first use.
 fn fingerprint_key(policy: &Policy, state: &StateDir, run: Option<&Run>, references: &References) -> Result<FingerprintKey, Fault> {
-    let failed = |e: crate::secret::KeyProblem| Fault::new(exit::STUCK, e.to_string()).hint("without its fingerprint key no value can be compared; nothing was done");
+    let failed = |e: crate::secret::KeyProblem| {
+        Fault::new(exit::STUCK, e.to_string()).hint("without its fingerprint key no value can be compared; nothing was done")
+    };
     let key = match policy.evidence_out.as_ref().and_then(|o| o.fingerprint_key.as_ref()) {
         Some(reference) => FingerprintKey::from_bytes(now(references.resolve(reference))?.expose().as_bytes()).map_err(failed)?,
         None => {
@@ -313,7 +351,8 @@ fn fingerprint_key(policy: &Policy, state: &StateDir, run: Option<&Run>, referen
     };
     match run {
         Some(run) if key.check_value() != run.plan.fingerprint_check => {
-            Err(Fault::new(exit::STUCK, format!("go on with run {}: the fingerprint key is another one than when it was planned", run.id)).hint("nothing was done"))
+            Err(Fault::new(exit::STUCK, format!("go on with run {}: the fingerprint key is another one than when it was planned", run.id))
+                .hint("nothing was done"))
         }
         Some(_) | None => Ok(key),
     }
@@ -321,7 +360,8 @@ fn fingerprint_key(policy: &Policy, state: &StateDir, run: Option<&Run>, referen
 
 fn ask(out: &Out) -> Option<Box<reference::Ask>> {
     out.terminal.then(|| {
-        let ask: Box<reference::Ask> = Box::new(|question: &str| dialoguer::Password::new().with_prompt(question.to_owned()).interact().ok());
+        let ask: Box<reference::Ask> =
+            Box::new(|question: &str| dialoguer::Password::new().with_prompt(question.to_owned()).interact().ok());
         ask
     })
 }
@@ -332,7 +372,9 @@ fn now<T: Send>(future: impl Future<Output = crate::ports::Result<T>>) -> Result
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut cx) {
         std::task::Poll::Ready(value) => Ok(value?),
-        std::task::Poll::Pending => Err(Fault::usage("read a credential of keyroll's own by a command: this build reads them from a file, a variable, or a prompt")),
+        std::task::Poll::Pending => {
+            Err(Fault::usage("read a credential of keyroll's own by a command: this build reads them from a file, a variable, or a prompt"))
+        }
     }
 }
 

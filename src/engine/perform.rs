@@ -2,7 +2,9 @@
 
 use super::{Engine, Observer, Stop};
 use crate::ports::{Consumers, Gateway, Journal, Lock, MintRequest, PortError, Ports, Retire, Seal, SecretStore};
-use crate::rotation::{By, Done, Effect, EffectKind, KeyId, Marker, Mint, Outcome, Record, SlotNo, Snapshot, Span, Which, opens_at};
+use crate::rotation::{
+    By, Done, Effect, EffectKind, KeyId, Marker, Mint, Outcome, Record, SlotNo, Snapshot, Span, Which, opens_at, redated,
+};
 use crate::secret::SecretText;
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {
@@ -199,7 +201,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             Mint::Supplied => self.ports.supplied(Which::New).await?,
         };
         let plan = self.run.plan.clone();
-        let name = format!("{} {}", plan.about.credential, self.stamp().at.rfc3339().get(..10).unwrap_or_default());
+        let name = redated(&plan.old.name, self.stamp().at.rfc3339().get(..10).unwrap_or_default());
         let request = MintRequest { like: &plan.old, marker, name: &name, value: chosen.as_ref() };
         let minted = self.ports.gateway().mint(request).await?;
         let value = self.ports.fingerprints().of(&minted.value);

@@ -38,12 +38,19 @@ pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
         return Ok(noted(finding.about(about)));
     }
     if !missing.is_empty() {
-        return Err(noted(Finding::no_data(format!("the {} key was not tried for {}; it is tried at the next look", key.name(), listed(&missing))).about(missing)));
+        return Err(noted(
+            Finding::no_data(format!("the {} key was not tried for {}; it is tried at the next look", key.name(), listed(&missing)))
+                .about(missing),
+        ));
     }
     if *case.point == Point::OldAccepted {
         steadily(case, key).map_err(noted)?;
     }
-    Ok(noted(Finding::pass(format!("the {} key is accepted in {accepted} of {} tries, one for each family at each endpoint", key.name(), wanted.len()))))
+    Ok(noted(Finding::pass(format!(
+        "the {} key is accepted in {accepted} of {} tries, one for each family at each endpoint",
+        key.name(),
+        wanted.len()
+    ))))
 }
 
 /// The newest answer of this reading.

@@ -18,7 +18,9 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
         .filter(|c| c.key == Which::New && c.class == CallClass::Accepted && clock.wall(c.at) >= usage.from)
         .collect();
     if made.is_empty() {
-        return Err(Finding::no_data("no call of ours with the new key was accepted in the window, so there is nothing to look for in the usage"));
+        return Err(Finding::no_data(
+            "no call of ours with the new key was accepted in the window, so there is nothing to look for in the usage",
+        ));
     }
     let lag = case.run.plan.usage.lag.max(usage.lag).plus(FLUSH);
     let found: Vec<(&CallFacts, &OwnRow)> = made.iter().filter_map(|c| usage.own.get(&c.request).map(|row| (*c, row))).collect();
@@ -28,11 +30,13 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let owner = &case.run.plan.old.owner;
     let wrong: Vec<String> = found.iter().filter_map(|(call, row)| wrong(call, row, owner)).collect();
     if !wrong.is_empty() {
-        return Ok(noted(Finding::fail(format!(
-            "{}: usage and cost of the new key would land in the wrong place; give it the owner of the old one",
-            listed(&wrong)
-        ))
-        .about(wrong)));
+        return Ok(noted(
+            Finding::fail(format!(
+                "{}: usage and cost of the new key would land in the wrong place; give it the owner of the old one",
+                listed(&wrong)
+            ))
+            .about(wrong),
+        ));
     }
     if found.is_empty() {
         return Err(noted(Finding::no_data(format!(

@@ -31,7 +31,9 @@ pub(super) fn source<'a>(case: &Case<'a>) -> Result<SourceClock<'a>, Finding> {
     let ours = &case.reading.stamp;
     let Some(now) = case.reading.source_now else {
         let reason = case.reading.errors.get("source_now").map_or("it gave none", String::as_str);
-        return Err(Finding::error(format!("the gateway's clock could not be read: {reason}; windows are counted in its time, so nothing is judged until it answers")));
+        return Err(Finding::error(format!(
+            "the gateway's clock could not be read: {reason}; windows are counted in its time, so nothing is judged until it answers"
+        )));
     };
     let apart = now.0.saturating_sub(ours.at.0);
     if apart.abs() > CLOCK_TOLERANCE {

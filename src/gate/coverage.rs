@@ -39,7 +39,9 @@ pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
         return match (&case.run.plan.kind, one) {
             (Kind::Provider { .. }, None) => Ok(Finding::pass("a provider key has no consumer of its own: the gateway alone presents it")),
             (_, Some(app)) => Err(Finding::error(format!("{app} is not among the plan's consumers, so nothing is known about it"))),
-            (Kind::Router, None) => Err(Finding::error("no consumers listed, so nobody can be shown to have moved: list them and plan again")),
+            (Kind::Router, None) => {
+                Err(Finding::error("no consumers listed, so nobody can be shown to have moved: list them and plan again"))
+            }
         };
     }
     let clock = clock::source(case)?;
@@ -68,7 +70,7 @@ fn state(case: &Case<'_>, clock: &SourceClock<'_>, consumer: &ConsumerPlan, key:
         Word::Void(doubt) => Some(doubt),
     };
     let at_reload = matches!(case.point, Point::Reloaded(_) | Point::Returned(_));
-    if at_reload && !consumer.acks && consumer.cadence > case.run.plan.timing.reload_within {
+    if at_reload && doubt.is_none() && !consumer.acks && consumer.cadence > case.run.plan.timing.reload_within {
         return State::Later;
     }
     State::Missing(match doubt {
@@ -117,7 +119,12 @@ fn verdict(case: &Case<'_>, clock: &SourceClock<'_>, key: Which, alone: bool, st
     }
     let whom: Vec<String> = missing.iter().map(|(_, why)| why.clone()).collect();
     let about: Vec<String> = missing.iter().map(|(c, _)| c.app.to_string()).collect();
-    let words = format!("{there} of {} seen on the {} key{except}; waiting for {}", plural(all, "consumer", "consumers"), key.name(), listed(&whom));
+    let words = format!(
+        "{there} of {} seen on the {} key{except}; waiting for {}",
+        plural(all, "consumer", "consumers"),
+        key.name(),
+        listed(&whom)
+    );
     if let Some(reason) = unread(case, &missing) {
         return Finding::error(format!("{words}; and it could not be asked: {reason}")).about(about);
     }
@@ -135,7 +142,10 @@ fn verdict(case: &Case<'_>, clock: &SourceClock<'_>, key: Which, alone: bool, st
         .about(about);
     }
     if missing.iter().all(|(c, _)| unobservable(case, c)) {
-        return Finding::no_data(format!("{words}; but nothing here could show it: the usage names no caller, and it acknowledges nothing")).about(about);
+        return Finding::no_data(format!(
+            "{words}; but nothing here could show it: the usage names no caller, and it acknowledges nothing"
+        ))
+        .about(about);
     }
     Finding::inconclusive(words).about(about)
 }

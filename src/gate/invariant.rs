@@ -36,7 +36,10 @@ pub(super) fn fact<'a>(case: &Case<'a>, key: &str) -> Result<&'a Looked, Finding
     if let Some(reason) = case.reading.errors.get(key) {
         return Err(Finding::error(format!("`{key}` could not be looked up: {reason}; it is asked again at the next look")));
     }
-    case.reading.facts.get(key).ok_or_else(|| Finding::error(format!("`{key}` was not looked up for this reading, so nothing is known about it")))
+    case.reading
+        .facts
+        .get(key)
+        .ok_or_else(|| Finding::error(format!("`{key}` was not looked up for this reading, so nothing is known about it")))
 }
 
 fn remedy(must: &Must) -> &'static str {
@@ -113,5 +116,8 @@ fn start(case: &Case<'_>, clock: &clock::SourceClock<'_>, key: Which) -> Result<
         Which::Old => clock.latest([&since.enabled]).map(|t| t.plus(case.run.caps.settles_in).plus(case.run.caps.refusal_cache)),
         Which::New => None,
     };
-    moved.max(enabled).or_else(|| clock.latest([&since.start])).ok_or_else(|| Finding::error("the run has no beginning on record, so there is no time to count from"))
+    moved
+        .max(enabled)
+        .or_else(|| clock.latest([&since.start]))
+        .ok_or_else(|| Finding::error("the run has no beginning on record, so there is no time to count from"))
 }

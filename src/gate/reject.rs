@@ -47,7 +47,9 @@ pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
     }
     if case.now() < settled {
         let left = settled.since(case.now());
-        return Ok(noted(Finding::inconclusive(format!("every node may need {left} more to hear of the change; refusals before that do not count"))));
+        return Ok(noted(Finding::inconclusive(format!(
+            "every node may need {left} more to hear of the change; refusals before that do not count"
+        ))));
     }
     for endpoint in &endpoints {
         at_endpoint(case, key, endpoint, settled, &calls).map_err(|f| noted(f.about([endpoint.to_string()])))?;
@@ -68,10 +70,16 @@ fn settled(case: &Case<'_>, key: Which) -> Result<Time, Finding> {
     // A deletion, or our own disable unless the key was enabled since.
     let deleted = since.deleted.as_ref().map(ours);
     let off = soak::switched_off(case).map(ours);
-    let switched = deleted.max(off).ok_or_else(|| Finding::error("the key was not switched off in this run, so there is no refusal to expect"))?;
-    let foreign = since.disabled.is_none() && since.deleted.is_none();
+    let switched =
+        deleted.max(off).ok_or_else(|| Finding::error("the key was not switched off in this run, so there is no refusal to expect"))?;
+    let foreign = soak::disabled_by_us(case).is_none() && since.deleted.is_none();
     // Somebody else switched it off, nobody knows when: not before we last saw it accepted.
-    let seen = case.run.tested.iter().filter(|c| foreign && c.key == key && c.class == CallClass::Accepted).map(|c| Time(c.at.0.saturating_add(1)));
+    let seen = case
+        .run
+        .tested
+        .iter()
+        .filter(|c| foreign && c.key == key && c.class == CallClass::Accepted)
+        .map(|c| Time(c.at.0.saturating_add(1)));
     Ok(seen.max().map_or(switched, |at| at.max(switched)).plus(case.run.caps.settles_in))
 }
 
@@ -100,11 +108,15 @@ fn at_endpoint(case: &Case<'_>, key: Which, endpoint: &Endpoint, settled: Time, 
         )));
     }
     let Some(last) = tried.iter().max_by_key(|c| c.at) else {
-        return Err(Finding::no_data(format!("the {} key was not tried at {endpoint} in this reading; it is tried at the next look", key.name())));
+        return Err(Finding::no_data(format!(
+            "the {} key was not tried at {endpoint} in this reading; it is tried at the next look",
+            key.name()
+        )));
     };
     let beside = now.iter().filter(|c| c.key == other(key) && c.family == last.family);
     if !beside.clone().any(|c| c.class == CallClass::Accepted && apart(c.at, last.at) <= BESIDE) {
-        let met = beside.max_by_key(|c| c.at).map_or("was not tried".to_owned(), |c| format!("met {} (status {})", class(c.class), c.status));
+        let met =
+            beside.max_by_key(|c| c.at).map_or("was not tried".to_owned(), |c| format!("met {} (status {})", class(c.class), c.status));
         return Err(Finding::inconclusive(format!(
             "at {endpoint} the {} key {met} beside the refusal, so the refusal may be about something else: make the {} key work there",
             other(key).name(),
@@ -114,7 +126,10 @@ fn at_endpoint(case: &Case<'_>, key: Which, endpoint: &Endpoint, settled: Time, 
     let refused = calls.iter().filter(|c| c.endpoint == *endpoint && c.class == CallClass::Refused).count();
     let needed = needed(case);
     if u64::try_from(refused).unwrap_or(u64::MAX) < needed {
-        return Err(Finding::inconclusive(format!("at {endpoint} the {} key was refused {refused} of {needed} times: it is tried again at the next look", key.name())));
+        return Err(Finding::inconclusive(format!(
+            "at {endpoint} the {} key was refused {refused} of {needed} times: it is tried again at the next look",
+            key.name()
+        )));
     }
     Ok(())
 }

@@ -79,11 +79,15 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
     Ok(noted(finding.count("covered_ms", shown.0)))
 }
 
-/// Our own disable, unless the key was enabled after it; else the beginning of hold, when somebody else had switched it off.
-pub(super) fn switched_off<'a>(case: &Case<'a>) -> Option<&'a Stamp> {
+/// Our own disable, unless the key was enabled after it.
+pub(super) fn disabled_by_us<'a>(case: &Case<'a>) -> Option<&'a Stamp> {
     let since = &case.run.since;
-    let disabled = since.disabled.as_ref().filter(|d| since.enabled.as_ref().is_none_or(|e| d.at >= e.at));
-    disabled.or(since.hold.as_ref())
+    since.disabled.as_ref().filter(|d| since.enabled.as_ref().is_none_or(|e| d.at >= e.at))
+}
+
+/// The same; else the beginning of hold, when somebody else had switched the key off at a time that nobody knows.
+pub(super) fn switched_off<'a>(case: &Case<'a>) -> Option<&'a Stamp> {
+    disabled_by_us(case).or(case.run.since.hold.as_ref())
 }
 
 /// A disable whose answer was lost happened before it was known: refusals count from the last instant at which the key was surely

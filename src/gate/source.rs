@@ -35,8 +35,10 @@ pub(super) fn readable(usage: &UsageTable) -> Result<(), Finding> {
         .count("rows", usage.rows));
     }
     if usage.rows == 0 && usage.own.is_empty() {
-        return Err(Finding::no_data("the usage source has no row at all in this window, not even one of ours: silence proves nothing; check that its export runs")
-            .count("rows", 0));
+        return Err(Finding::no_data(
+            "the usage source has no row at all in this window, not even one of ours: silence proves nothing; check that its export runs",
+        )
+        .count("rows", 0));
     }
     let by_key = usage.old.values().chain(usage.new.values()).fold(0u64, |sum, c| sum.saturating_add(c.total()));
     if by_key > usage.rows {
@@ -84,7 +86,11 @@ pub(super) fn covered(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'
     let silent = usage.shards.iter().filter(|s| s.newest.is_none()).map(|s| s.name.clone());
     let unheard: Vec<String> = missing.chain(silent).collect();
     let Some(watermark) = usage.watermark().filter(|_| unheard.is_empty()) else {
-        let why = if unheard.is_empty() { "the usage names none of its parts".to_owned() } else { format!("nothing was heard from {}", listed(&unheard)) };
+        let why = if unheard.is_empty() {
+            "the usage names none of its parts".to_owned()
+        } else {
+            format!("nothing was heard from {}", listed(&unheard))
+        };
         return Err(Finding::no_data(format!(
             "{why}, so it is unknown how far the usage is complete: check the export of each part (file, replica, exporter)"
         ))

@@ -116,7 +116,8 @@ fn too_early(key: Which, quiet: &Quiet<'_>, shown: Span, left: Span) -> Finding 
 
 fn unused(case: &Case<'_>, usage: &UsageTable, key: Which, since: Time, shown: Span) -> Finding {
     let back = usage.reaches.map_or(usage.from, |r| r.max(usage.from));
-    let mut stay: Vec<String> = usage.of(key).keys().map(|c| c.as_str()).filter(|c| callers::excepted(case, c)).map(callers::shown).collect();
+    let mut stay: Vec<String> =
+        usage.of(key).keys().map(|c| c.as_str()).filter(|c| callers::excepted(case, c)).map(callers::shown).collect();
     stay.dedup();
     let stay = if stay.is_empty() { String::new() } else { format!("; not counted, under an exception: {}", listed(&stay)) };
     let seen = if stay.is_empty() { "no use" } else { "no other use" };

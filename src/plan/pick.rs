@@ -1,7 +1,7 @@
 //! Which key is meant: by id, by name, or by what the slot holds.
 
 use crate::policy::model::gateway::Gateway;
-use crate::rotation::{KeyFacts, KeyId, Marker};
+use crate::rotation::{KeyFacts, KeyId, Marker, undated};
 
 /// How the policy names the outgoing key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,13 +44,8 @@ pub fn pick(selector: &Selector, keys: &[KeyFacts], held: &[Option<KeyId>]) -> R
     let matches: Vec<&KeyFacts> = match (&selector.id, &selector.name) {
         (Some(id), _) => settled.iter().filter(|k| k.id.as_str() == id).copied().collect(),
         (None, Some(name)) => {
-            let named: Vec<&KeyFacts> = settled.iter().filter(|k| k.name == *name && k.enabled).copied().collect();
-            // The key that carries the name may have been replaced: then the slot holds its successor, under a dated name.
-            if named.is_empty() {
-                held_ones(&settled, held).into_iter().filter(|k| k.name.starts_with(name.as_str())).collect()
-            } else {
-                named
-            }
+            // A replacement carries the name with a date: the name goes on meaning whichever key lives under it.
+            settled.iter().filter(|k| (k.name == *name || undated(&k.name) == name) && k.enabled).copied().collect()
         }
         (None, None) => held_ones(&settled, held),
     };

@@ -242,6 +242,10 @@ impl Run {
         match outcome {
             Outcome::Done(done) => {
                 self.failed = None;
+                if let Effect::Reload { app, flip } = &open.effect {
+                    // A consumer loads the value while its reload runs, not after it.
+                    self.reloads.insert(app.clone(), (*flip, open.began.clone()));
+                }
                 self.done(&open.effect, done, by, stamp);
             }
             Outcome::Unknown { .. } => self.open = Some(Open { unresolved: true, ..open }),
@@ -318,13 +322,10 @@ impl Run {
                     Which::Old => self.since.back = Some(stamp.clone()),
                 }
             }
-            Effect::Reload { app, flip } => {
-                self.reloads.insert(app.clone(), (*flip, stamp.clone()));
-                match self.course {
-                    Course::Forward => self.since.flip = Some(stamp.clone()),
-                    Course::Undo => self.since.back = Some(stamp.clone()),
-                }
-            }
+            Effect::Reload { .. } => match self.course {
+                Course::Forward => self.since.flip = Some(stamp.clone()),
+                Course::Undo => self.since.back = Some(stamp.clone()),
+            },
             Effect::Disable { key, .. } => {
                 self.since.disabled = Some(stamp.clone());
                 match key {

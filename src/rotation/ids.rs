@@ -102,6 +102,23 @@ impl Marker {
     }
 }
 
+/// A key's name without the date that an earlier rotation put behind it.
+pub fn undated(name: &str) -> &str {
+    match name.rsplit_once(' ') {
+        Some((base, date)) if is_date(date) => base,
+        Some(_) | None => name,
+    }
+}
+
+/// The name of a replacement: the old name, dated anew. `day` is `YYYY-MM-DD`.
+pub fn redated(name: &str, day: &str) -> String {
+    format!("{} {day}", undated(name))
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +129,13 @@ mod tests {
         assert_eq!(Marker::run(Marker::of(&run, 2).as_str()), Some(run));
         assert_eq!(Marker::run(Marker::live().as_str()), None);
         assert_eq!(Marker::run("keyroll:abc:x"), None);
+    }
+
+    #[test]
+    fn a_date_is_replaced_and_never_piled_up() {
+        assert_eq!(redated("demo key", "2026-11-21"), "demo key 2026-11-21");
+        assert_eq!(redated("demo key 2026-10-01", "2026-11-21"), "demo key 2026-11-21");
+        assert_eq!(undated("demo 2026"), "demo 2026");
     }
 
     #[test]

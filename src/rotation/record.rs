@@ -1,8 +1,8 @@
 //! The lines of a journal. What a run knows, it knows from these and from nothing else.
 
 use super::{
-    App, Child, Drift, Effect, EffectKind, End, GatewayCaps, Judged, Outcome, Phase, Plan, Point, Reading, RequestId, RunId, SlotNo, Span, Stamp, Time,
-    Which,
+    App, Child, Drift, Effect, EffectKind, End, GatewayCaps, Judged, Outcome, Phase, Plan, Point, Reading, RequestId, RunId, SlotNo, Span,
+    Stamp, Time, Which,
 };
 use serde::{Deserialize, Serialize};
 

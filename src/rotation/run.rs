@@ -43,7 +43,7 @@ pub struct Run {
     pub slots: Vec<SlotState>,
     /// Where each model points.
     pub models: BTreeMap<ModelName, Which>,
-    /// The flip each consumer was last reloaded for, and when.
+    /// The flip each consumer was last reloaded for, and when that reload began.
     pub reloads: BTreeMap<App, (u32, Stamp)>,
     /// The intent without an outcome.
     pub open: Option<Open>,

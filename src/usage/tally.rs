@@ -11,7 +11,12 @@ const FUTURE: Span = Span::seconds(60);
 
 /// Counts every row of the window. A row is a use of its key unless it is one of our own calls, and each of those is taken once:
 /// whoever repeats our request id is somebody else.
-pub(super) fn tally<'t>(tails: impl Iterator<Item = &'t Tail> + Clone, shared: &Shared, query: &UsageQuery<'_>, ours: &dyn Fn(&str) -> bool) -> UsageTable {
+pub(super) fn tally<'t>(
+    tails: impl Iterator<Item = &'t Tail> + Clone,
+    shared: &Shared,
+    query: &UsageQuery<'_>,
+    ours: &dyn Fn(&str) -> bool,
+) -> UsageTable {
     let mut table = UsageTable { from: query.from, to: query.to, ..UsageTable::default() };
     let latest = query.to.plus(FUTURE).0;
     let own = own_rows(tails.clone(), query, ours);

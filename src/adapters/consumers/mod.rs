@@ -4,7 +4,10 @@
 //! seen in the usage.
 
 mod acknowledge;
+#[cfg(test)]
+mod tests;
 
+use super::gateway::wire::is_loopback;
 use crate::policy::model::consumer::{Ack as WrittenAck, Consumer, Method, Reload};
 use crate::ports::{Consumers, PortError, Result};
 use crate::rotation::{Ack, App, Child as ChildId};
@@ -37,10 +40,10 @@ impl ConsumerSet {
     }
 
     fn find(&self, app: &App) -> Result<&Consumer> {
-        self.consumers.iter().find(|c| c.app.as_str() == app.as_str()).ok_or_else(|| PortError::Unsupported {
-            system: format!("consumer {app}"),
-            action: "find it in the policy".into(),
-        })
+        self.consumers
+            .iter()
+            .find(|c| c.app.as_str() == app.as_str())
+            .ok_or_else(|| PortError::Unsupported { system: format!("consumer {app}"), action: "find it in the policy".into() })
     }
 
     /// Starts a program and gives back what identifies it, before it has ended.
@@ -66,16 +69,21 @@ impl ConsumerSet {
             let finished = ended.map_err(|e| failed(e.to_string()))?;
             running = Box::pin(async move { Ok(finished) });
         }
-        let id = started.borrow().as_ref().map(|s| ChildId { pid: s.pid, start: s.start }).ok_or_else(|| failed("it did not start".into()))?;
+        let id =
+            started.borrow().as_ref().map(|s| ChildId { pid: s.pid, start: s.start }).ok_or_else(|| failed("it did not start".into()))?;
         self.running.borrow_mut().insert(app.clone(), running);
         Ok(id)
     }
 
     async fn call(&self, app: &App, url: &str, method: Method) -> Result<()> {
         let system = || format!("consumer {app}");
-        let failed = |e: http::HttpProblem| PortError::Unreachable { system: system(), may_have_happened: e.may_have_happened(), why: e.to_string() };
-        let client = self.client(Calls::Changing).map_err(failed)?;
+        let failed = |e: http::HttpProblem| PortError::Unreachable {
+            system: system(),
+            may_have_happened: e.may_have_happened(),
+            why: e.to_string(),
+        };
         let url = http::address(url).map_err(failed)?;
+        let client = self.client(Calls::Changing, &url).map_err(failed)?;
         let request = match method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),
@@ -93,9 +101,11 @@ impl ConsumerSet {
         Err(PortError::Refused { system: system(), action: "reload".into(), why })
     }
 
-    fn client(&self, calls: Calls) -> std::result::Result<reqwest::Client, http::HttpProblem> {
+    fn client(&self, calls: Calls, url: &reqwest::Url) -> std::result::Result<reqwest::Client, http::HttpProblem> {
         let mut options = http::Options::new(calls);
         options.total = self.longest;
+        // A proxy cannot reach our own loopback.
+        options.proxy = !is_loopback(url);
         http::client(&options)
     }
 }
@@ -105,7 +115,9 @@ impl Consumers for ConsumerSet {
         match &self.find(app)?.reload {
             Reload::Command(argv) => self.start(app, argv).await.map(Some),
             Reload::Http(_) | Reload::Dynamic(_) | Reload::By(_) => Ok(None),
-            Reload::Kubernetes(_) => Err(PortError::Unsupported { system: "this build".into(), action: "restart a workload in Kubernetes".into() }),
+            Reload::Kubernetes(_) => {
+                Err(PortError::Unsupported { system: "this build".into(), action: "restart a workload in Kubernetes".into() })
+            }
         }
     }
 
@@ -116,7 +128,11 @@ impl Consumers for ConsumerSet {
             let finished = running.await.map_err(|e| failed(e.to_string()))?;
             let code = finished.code.map_or_else(|| "a signal".to_owned(), |c| format!("exit {c}"));
             let why = format!("its reload command ended with {code}: {}", finished.complaint);
-            return if finished.succeeded() { Ok(()) } else { Err(PortError::Refused { system: format!("consumer {app}"), action: "reload".into(), why }) };
+            return if finished.succeeded() {
+                Ok(())
+            } else {
+                Err(PortError::Refused { system: format!("consumer {app}"), action: "reload".into(), why })
+            };
         }
         match &self.find(app)?.reload {
             Reload::Http(http) => self.call(app, http.url.as_str(), http.method.unwrap_or(Method::Post)).await,
@@ -128,9 +144,14 @@ impl Consumers for ConsumerSet {
         match &self.find(app)?.ack {
             Some(WrittenAck::VersionFile(path)) => acknowledge::from_file(app, path),
             Some(WrittenAck::Http(http)) => {
-                let failed = |e: http::HttpProblem| PortError::Unreachable { system: format!("consumer {app}"), may_have_happened: false, why: e.to_string() };
-                let client = self.client(Calls::Reading).map_err(failed)?;
-                acknowledge::from_http(app, &client, http.url.as_str()).await
+                let failed = |e: http::HttpProblem| PortError::Unreachable {
+                    system: format!("consumer {app}"),
+                    may_have_happened: false,
+                    why: e.to_string(),
+                };
+                let url = http::address(http.url.as_str()).map_err(failed)?;
+                let client = self.client(Calls::Reading, &url).map_err(failed)?;
+                acknowledge::from_http(app, &client, url).await
             }
             Some(WrittenAck::FirstUse(_)) | None => Ok(None),
         }
@@ -138,10 +159,17 @@ impl Consumers for ConsumerSet {
 
     async fn surviving(&self, child: &ChildId, end: bool) -> Result<bool> {
         let started = Started { pid: child.pid, start: child.start, boot: crate::support::clock::boot_id() };
-        if end {
-            let failed = |why: String| PortError::Unreachable { system: format!("child process {}", child.pid), why, may_have_happened: true };
-            process::end_group(&started).map_err(|e| failed(e.to_string()))?;
+        let running = process::alive(&started);
+        if !end || !running {
+            return Ok(running);
         }
+        let failed = |why: String| PortError::Unreachable { system: format!("child process {}", child.pid), why, may_have_happened: false };
+        if child.start.is_none() {
+            return Err(failed(
+                "its start time is not known, so the number may be somebody else's by now; look at it and end it by hand".into(),
+            ));
+        }
+        process::end_group(&started).map_err(|e| failed(e.to_string()))?;
         Ok(process::alive(&started))
     }
 }

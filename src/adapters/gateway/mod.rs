@@ -4,7 +4,7 @@ mod probe;
 mod sandbox;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(super) mod wire;
 
 pub use sandbox::{Access, SandboxGateway, SandboxProber};
 

@@ -24,10 +24,7 @@ pub(super) fn request(probe: &Probe) -> Option<(&'static [&'static str], Value)>
     let tool = json!({"type": "function", "function": {"name": "ping", "description": "Answers a ping.",
         "parameters": {"type": "object", "properties": {}}}});
     Some(match probe.family.as_str() {
-        "chat" => (
-            &["chat", "completions"],
-            json!({"model": model, "messages": messages, "max_tokens": 4, "stream": probe.stream}),
-        ),
+        "chat" => (&["chat", "completions"], json!({"model": model, "messages": messages, "max_tokens": 4, "stream": probe.stream})),
         "tools" => (
             &["chat", "completions"],
             json!({"model": model, "messages": messages, "max_tokens": 64, "tools": [tool], "tool_choice": "required"}),
@@ -152,7 +149,10 @@ mod tests {
         let chat = r#"{"choices":[{"message":{"content":"x"}}]}"#;
         assert_eq!(class("chat", false, 200, chat), CallClass::Accepted);
         assert_eq!(class("tools", false, 200, chat), CallClass::Unknown);
-        assert_eq!(class("tools", false, 200, r#"{"choices":[{"message":{"tool_calls":[{"function":{"name":"ping"}}]}}]}"#), CallClass::Accepted);
+        assert_eq!(
+            class("tools", false, 200, r#"{"choices":[{"message":{"tool_calls":[{"function":{"name":"ping"}}]}}]}"#),
+            CallClass::Accepted
+        );
         assert_eq!(class("embeddings", false, 200, r#"{"data":[{"embedding":[0.5]}]}"#), CallClass::Accepted);
         assert_eq!(class("embeddings", false, 200, r#"{"data":[{"embedding":[]}]}"#), CallClass::Unknown);
         assert_eq!(class("structured", false, 200, r#"{"choices":[{"message":{"content":"{}"}}]}"#), CallClass::Accepted);
@@ -167,7 +167,10 @@ mod tests {
         assert_eq!(class("chat", true, 200, chunk), CallClass::Unknown);
         assert_eq!(class("chat", true, 200, "data: [DONE]\n\n"), CallClass::Unknown);
         assert_eq!(class("chat", true, 200, &format!("{chunk}data: {{\"error\":{{}}}}\n\ndata: [DONE]\n\n")), CallClass::Unknown);
-        assert_eq!(class("responses", true, 200, "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n"), CallClass::Accepted);
+        assert_eq!(
+            class("responses", true, 200, "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n"),
+            CallClass::Accepted
+        );
         assert_eq!(class("responses", true, 200, "data: {\"type\":\"response.output_text.delta\"}\n\n"), CallClass::Unknown);
     }
 }

@@ -229,7 +229,9 @@ impl Gateway for SandboxGateway {
         let value = match (self.keys, row.secret, request.value) {
             (Keys::Router, Some(secret), _) => SecretText::minted(secret).map_err(|e| self.admin.unreadable(e.to_string()))?,
             (Keys::Provider, _, Some(value)) => value.duplicate(),
-            (Keys::Router, None, _) | (Keys::Provider, _, None) => return Err(self.admin.unreadable("a key was made, and its value is not told")),
+            (Keys::Router, None, _) | (Keys::Provider, _, None) => {
+                return Err(self.admin.unreadable("a key was made, and its value is not told"));
+            }
         };
         Ok(Minted { id, value, created_at: row.created_at.as_deref().and_then(Time::parse) })
     }
@@ -263,7 +265,9 @@ impl Gateway for SandboxGateway {
             let path = ["admin", "models", model.as_str(), "projection"];
             let row: Projection = self.admin.get("read what replicas serve", &path, &[]).await?;
             for at in row.replicas {
-                let Some(url) = endpoints.get(&at.replica) else { return Err(self.admin.unreadable("it names a replica that it does not list")) };
+                let Some(url) = endpoints.get(&at.replica) else {
+                    return Err(self.admin.unreadable("it names a replica that it does not list"));
+                };
                 // A replica that does not know the model yet serves it with no key.
                 let key = at.provider_key_id.as_deref().map_or_else(|| Ok(KeyId::new("none")), |id| self.safe(id))?;
                 served.push((Endpoint::new(url.trim_end_matches('/')), model.clone(), key));

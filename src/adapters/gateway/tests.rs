@@ -1,5 +1,5 @@
 //! What answers and their absence mean, against a server that says exactly what a test wants.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use super::{Access, SandboxGateway, SandboxProber};
 use crate::ports::{Gateway, MintRequest, Minted, PortError, Prober};
@@ -42,7 +42,10 @@ fn server(answer: String) -> Server {
 }
 
 fn http(status: u16, body: &str) -> String {
-    format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\nlocation: /elsewhere\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\nlocation: /elsewhere\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn gateway(base: &str) -> SandboxGateway {
@@ -103,8 +106,15 @@ fn without_a_connection_nothing_happened() {
 
 #[test]
 fn a_change_without_a_clear_answer_may_have_happened_and_is_sent_once() {
-    let answers =
-        [String::new(), "wait".into(), http(500, "{}"), http(503, ""), http(302, ""), http(408, ""), "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into()];
+    let answers = [
+        String::new(),
+        "wait".into(),
+        http(500, "{}"),
+        http(503, ""),
+        http(302, ""),
+        http(408, ""),
+        "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".into(),
+    ];
     for answer in answers {
         let one = server(answer.clone());
         let error = disable(&one.base).unwrap_err();
@@ -130,7 +140,8 @@ fn reading_changes_nothing_whatever_comes_back() {
 
 #[test]
 fn clear_answers_say_what_they_say() {
-    for (status, expected) in [(401, "refused"), (403, "refused"), (400, "refused"), (429, "refused"), (404, "conflict"), (409, "conflict")] {
+    for (status, expected) in [(401, "refused"), (403, "refused"), (400, "refused"), (429, "refused"), (404, "conflict"), (409, "conflict")]
+    {
         let base = server(http(status, "{\"error\":{\"type\":\"t\",\"code\":\"some_code\"}}")).base;
         let error = delete(&base).unwrap_err();
         assert_eq!(kind(&error), expected, "{status}");
@@ -155,7 +166,9 @@ fn no_message_repeats_what_a_gateway_says() {
 
 #[test]
 fn a_minted_key_is_checked_before_it_is_believed() {
-    for (id, secret) in [("../x", "sk-0123456789abcdef0123"), ("k", "short"), ("k", "sk-0123456789abcdef\\n0123"), ("", "sk-0123456789abcdef0123")] {
+    for (id, secret) in
+        [("../x", "sk-0123456789abcdef0123"), ("k", "short"), ("k", "sk-0123456789abcdef\\n0123"), ("", "sk-0123456789abcdef0123")]
+    {
         let body = format!("{{\"id\":\"{id}\",\"secret\":\"{secret}\",\"created_at\":null}}");
         let error = mint(&server(http(201, &body)).base).err().unwrap();
         assert_eq!(kind(&error), "unreadable", "{id} {secret}");

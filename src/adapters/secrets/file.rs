@@ -7,6 +7,7 @@
 //! What this cannot do: keep out an editor that does not ask for the lock (the window is one file write), keep access lists and
 //! extended attributes, or erase: retiring unlinks.
 
+mod field;
 mod helper;
 mod lock;
 #[cfg(test)]
@@ -16,25 +17,17 @@ use crate::ports::{Place, PortError, Result, Retire, SecretStore};
 use crate::rotation::{LateWrite, RunId, Snapshot, StoreCaps, Swap, VersionId};
 use crate::secret::{Fingerprint, FingerprintKey, SecretText};
 use crate::support::atomic::{self, FileProblem, Options};
-use crate::support::dotenv::{self, DotenvProblem};
+pub use field::Field;
+use field::is_mount_point;
 use helper::{Beside, Helper, bounded};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use zeroize::Zeroizing;
 
 /// The guard of a file that does not exist.
 const ABSENT: &str = "absent";
-
-/// What of the file is ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field {
-    /// The value of one variable.
-    Variable(String),
-    /// Everything, but for a line end.
-    Whole,
-}
 
 /// One slot in a file.
 pub struct FileStore {
@@ -89,46 +82,12 @@ impl FileStore {
 
     /// Our field in some bytes; none when it is not there or empty.
     fn value(&self, bytes: &[u8]) -> Result<Option<SecretText>> {
-        let text = std::str::from_utf8(bytes).map_err(|_| self.refused("read", &"it is not UTF-8 text"))?;
-        let value = match &self.field {
-            Field::Variable(name) => match dotenv::get(text, name) {
-                Ok(value) => value,
-                Err(DotenvProblem::Missing { .. }) => return Ok(None),
-                Err(problem) => return Err(self.refused("read", &problem)),
-            },
-            Field::Whole => {
-                let (value, _) = line(text);
-                if value.contains(['\n', '\r']) {
-                    return Err(self.refused("read", &"it has more than one line; name a variable, or give the value a file of its own"));
-                }
-                SecretText::new(value)
-            }
-        };
-        Ok((!value.is_empty()).then_some(value))
+        self.field.value(bytes).map_err(|why| self.refused("read", &why))
     }
 
     /// The bytes with our field changed, and nothing else.
     fn with_value(&self, bytes: &[u8], value: &SecretText) -> Result<Zeroizing<Vec<u8>>> {
-        let text = std::str::from_utf8(bytes).map_err(|_| self.refused("change", &"it is not UTF-8 text"))?;
-        match &self.field {
-            Field::Variable(name) => {
-                let mut changed = dotenv::set(text, name, value).map_err(|e| self.refused("change", &e))?;
-                Ok(Zeroizing::new(std::mem::take(&mut *changed).into_bytes()))
-            }
-            Field::Whole => {
-                let mut changed = Zeroizing::new(Vec::with_capacity(value.len().saturating_add(2)));
-                changed.extend_from_slice(value.expose().as_bytes());
-                changed.extend_from_slice(line(text).1.as_bytes());
-                Ok(changed)
-            }
-        }
-    }
-
-    fn helper_bytes(&self, document: &Document, value: &SecretText) -> Result<Zeroizing<Vec<u8>>> {
-        match &self.field {
-            Field::Variable(name) => self.with_value(format!("{name}=\n").as_bytes(), value),
-            Field::Whole => self.with_value(&document.bytes, value),
-        }
+        self.field.with_value(bytes, value).map_err(|why| self.refused("change", &why))
     }
 
     /// A helper's value and its run. A value that cannot be read belongs to nobody.
@@ -251,7 +210,7 @@ impl FileStore {
     }
 
     fn write_helper(&self, helper: Helper, run: &RunId, document: &Document, value: &SecretText) -> Result<()> {
-        let bytes = self.helper_bytes(document, value)?;
+        let bytes = self.field.alone(&document.bytes, value).map_err(|why| self.refused("write beside", &why))?;
         // A consumer may be told to read the pending file: as root, it stays that consumer's.
         let owner = rustix::process::geteuid().is_root().then_some(document.owner);
         let beside = Beside::of(&document.target);
@@ -422,22 +381,10 @@ impl FileStore {
     }
 }
 
-/// A text without its line end, and that line end.
-fn line(text: &str) -> (&str, &str) {
-    let value = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
-    text.split_at_checked(value.len()).unwrap_or((text, ""))
-}
-
 fn short(fingerprint: &Fingerprint) -> String {
     fingerprint.as_str().rsplit(':').next().unwrap_or_default().chars().take(32).collect()
 }
 
 fn version(fingerprint: &Fingerprint) -> VersionId {
     VersionId::new(format!("v-{}", short(fingerprint).chars().take(16).collect::<String>()))
-}
-
-/// Whether the kernel's list of mounts has this very path. Blanks and the like are written there as octal numbers.
-fn is_mount_point(mounts: &str, target: &Path) -> bool {
-    let wanted = target.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012");
-    mounts.lines().any(|line| line.split(' ').nth(4) == Some(wanted.as_str()))
 }

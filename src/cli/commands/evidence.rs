@@ -15,7 +15,11 @@ pub(crate) fn report(args: &Which, global: &Global, out: &Out) -> Result<u8, Fau
     let bytes = std::fs::read(state.journal_path(&id)).map_err(|e| Fault::new(exit::INTERNAL, format!("read the journal: {e}")))?;
     let lines = evidence::read(&bytes).map_err(|e| Fault::new(exit::INVALID, e.to_string()))?;
     let run = Run::replay(lines.entries.iter().map(|e| &e.record)).map_err(|e| Fault::new(exit::INVALID, e.to_string()))?;
-    if out.json { out.value(&evidence::summary(&run)) } else { out.data(&evidence::report(&run, &lines.entries)) }
+    if out.json {
+        out.value(&evidence::summary(&run))
+    } else {
+        out.data(&evidence::report(&run, &lines.entries))
+    }
     Ok(0)
 }
 
@@ -44,14 +48,27 @@ pub(crate) fn run(args: &Evidence, global: &Global, out: &Out) -> Result<u8, Fau
 }
 
 fn verify(bundle: &Path, out: &Out) -> Result<u8, Fault> {
-    let verified = evidence::verify(bundle, &Expect::default())
-        .map_err(|e| Fault::new(exit::INVALID, e.to_string()).hint("keep this folder as it is; `keyroll evidence export` writes a fresh copy where the run's state is at hand"))?;
+    let verified = evidence::verify(bundle, &Expect::default()).map_err(|e| {
+        Fault::new(exit::INVALID, e.to_string())
+            .hint("keep this folder as it is; `keyroll evidence export` writes a fresh copy where the run's state is at hand")
+    })?;
     if out.json {
         out.value(&serde_json::json!({ "v": 1, "valid": true, "bundle": verified }));
         return Ok(0);
     }
-    out.data(&format!("{} {} files, {} journal lines, run {}", out.paint(Tone::Good, "intact:"), verified.files, verified.lines, verified.run));
-    out.data(&format!("  manifest sha256 {}\n  journal head    {}\n  old key         {}", verified.digest, verified.head, verified.end_state.name()));
+    out.data(&format!(
+        "{} {} files, {} journal lines, run {}",
+        out.paint(Tone::Good, "intact:"),
+        verified.files,
+        verified.lines,
+        verified.run
+    ));
+    out.data(&format!(
+        "  manifest sha256 {}\n  journal head    {}\n  old key         {}",
+        verified.digest,
+        verified.head,
+        verified.end_state.name()
+    ));
     for line in &verified.not_established {
         out.data(&format!("  {} {line}", out.paint(Tone::Warn, "!")));
     }
@@ -93,7 +110,8 @@ fn export(run: &str, to: &Path, global: &Global, out: &Out) -> Result<u8, Fault>
     let id = state.find(run)?;
     let from = place(&state, &id)?;
     // What is handed on is checked first: an altered bundle is not spread.
-    evidence::verify(Path::new(&from), &Expect { run: Some(id.to_string()), ..Expect::default() }).map_err(|e| Fault::new(exit::INVALID, e.to_string()))?;
+    evidence::verify(Path::new(&from), &Expect { run: Some(id.to_string()), ..Expect::default() })
+        .map_err(|e| Fault::new(exit::INVALID, e.to_string()))?;
     if to.exists() {
         return Err(Fault::usage(format!("export to {}: it exists", to.display())).hint("name a new folder"));
     }
@@ -108,12 +126,18 @@ fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
     for entry in std::fs::read_dir(from).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target)? } else { std::fs::copy(entry.path(), target).map(|_| ()).map_err(failed)? }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?
+        } else {
+            std::fs::copy(entry.path(), target).map(|_| ()).map_err(failed)?
+        }
     }
     Ok(())
 }
 
 fn place(state: &StateDir, id: &RunId) -> Result<String, Fault> {
     let (run, _) = session::peek(state, id)?;
-    run.sealed.map(|(_, place)| place).ok_or_else(|| Fault::usage(format!("find the bundle of run {id}: it is not sealed yet")).hint(format!("keyroll status {id}")))
+    run.sealed
+        .map(|(_, place)| place)
+        .ok_or_else(|| Fault::usage(format!("find the bundle of run {id}: it is not sealed yet")).hint(format!("keyroll status {id}")))
 }

@@ -91,7 +91,8 @@ pub(crate) fn orphans(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u
     }
     for (name, snapshot) in &p.slots {
         let Some(run) = &snapshot.pending_run else { continue };
-        let open = p.state.load(&crate::rotation::RunId::new(run.as_str())).is_ok_and(|(r, _)| !matches!(r.last(), Some(Record::Finished { .. })));
+        let open =
+            p.state.load(&crate::rotation::RunId::new(run.as_str())).is_ok_and(|(r, _)| !matches!(r.last(), Some(Record::Finished { .. })));
         if !open {
             found.push((format!("pending version in {name}"), run.clone(), "staged by a run that is over or unknown here"));
         }
@@ -103,7 +104,9 @@ pub(crate) fn orphans(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u
         out.say("no orphans: every marked key and pending version belongs to an open run");
     } else {
         out.data(&out.table(&["what", "run", "why"], found.iter().map(|(a, b, c)| vec![a.clone(), b.clone(), (*c).to_owned()]).collect()));
-        out.say("delete one only after its owner confirms that nothing uses it: not in any slot, no call in the log for the longest cadence");
+        out.say(
+            "delete one only after its owner confirms that nothing uses it: not in any slot, no call in the log for the longest cadence",
+        );
     }
     Ok(if found.is_empty() { 0 } else { crate::cli::fault::exit::FOUND })
 }

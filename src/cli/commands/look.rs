@@ -84,7 +84,11 @@ pub(crate) fn watch(args: &Which, global: &Global, out: &Out) -> Result<u8, Faul
             status.blocked_by.join("; ")
         );
         if line != last {
-            if out.json { out.value(&status) } else { out.data(&line) }
+            if out.json {
+                out.value(&status)
+            } else {
+                out.data(&line)
+            }
             last = line;
         }
         match status.state {

@@ -27,14 +27,25 @@ pub(crate) fn answer(args: &Approve, yes: bool, global: &Global, out: &Out) -> R
         return Err(Fault::usage(format!("approve run {id}: {by} asked for this rotation, and somebody else must approve it")));
     }
     if yes && out.terminal {
-        out.say(&format!("  {} agrees that {} is disabled and then deleted ({}, attempt {})", by, run.plan.old.id, asked.phase, asked.attempt));
+        out.say(&format!(
+            "  {} agrees that {} is disabled and then deleted ({}, attempt {})",
+            by, run.plan.old.id, asked.phase, asked.attempt
+        ));
         out.say(&format!("  {}", out.paint(Tone::Warn, "the deletion is the point of no return")));
         let sure = dialoguer::Confirm::new().with_prompt("  agree").default(false).interact().unwrap_or(false);
         if !sure {
             return Err(Fault::usage("approve: nothing was said"));
         }
     }
-    let reply = Reply { phase: asked.phase, attempt: asked.attempt, head: asked.head, by: by.clone(), yes, why: args.reason.clone(), proof: Proof::Asserted };
+    let reply = Reply {
+        phase: asked.phase,
+        attempt: asked.attempt,
+        head: asked.head,
+        by: by.clone(),
+        yes,
+        why: args.reason.clone(),
+        proof: Proof::Asserted,
+    };
     Inbox::of(&state, &id)?.put(&Message::Answer(reply), clock::wall())?;
     let said = if yes { "approved" } else { "rejected" };
     if out.json {
@@ -54,7 +65,8 @@ pub(crate) fn rollback(args: &Rollback, global: &Global, out: &Out) -> Result<u8
         return Err(Fault::usage(format!("roll back run {id}: it is over")).hint("a new rotation replaces the key again"));
     }
     if !run.can_go_back() {
-        return Err(Fault::new(exit::FOUND, format!("roll back run {id}: there is no way back, the old key is {}", old_words(&run))).hint("a new rotation is the way forward"));
+        return Err(Fault::new(exit::FOUND, format!("roll back run {id}: there is no way back, the old key is {}", old_words(&run)))
+            .hint("a new rotation is the way forward"));
     }
     if crate::journal::Lease::holder(&state, &id).is_some() {
         Inbox::of(&state, &id)?.put(&Message::Turn { by: session::user(), why: args.reason.clone() }, clock::wall())?;
@@ -62,7 +74,11 @@ pub(crate) fn rollback(args: &Rollback, global: &Global, out: &Out) -> Result<u8
         return Ok(0);
     }
     if run.plan.about.reason_kind.old_is_tainted() && run.was_flipped() && out.terminal {
-        out.say(&format!("  {} this rotation's reason is `{}`: going back means using that key again", out.paint(Tone::Bad, "!"), run.plan.about.reason));
+        out.say(&format!(
+            "  {} this rotation's reason is `{}`: going back means using that key again",
+            out.paint(Tone::Bad, "!"),
+            run.plan.about.reason
+        ));
         if !dialoguer::Confirm::new().with_prompt("  go back to it").default(false).interact().unwrap_or(false) {
             return Err(Fault::usage("roll back: nothing was done"));
         }
@@ -86,11 +102,17 @@ pub(crate) fn amend(args: &Amend, global: &Global, out: &Out) -> Result<u8, Faul
     let lasts = session::span(&args.lasts)?;
     let say = match (&args.waive, &args.except) {
         (Some(waive), _) => {
-            let (point, check) = waive.rsplit_once('/').ok_or_else(|| Fault::usage("waive a check: write POINT/CHECK, as `keyroll status` shows it"))?;
+            let (point, check) =
+                waive.rsplit_once('/').ok_or_else(|| Fault::usage("waive a check: write POINT/CHECK, as `keyroll status` shows it"))?;
             let point = point_of(point).ok_or_else(|| Fault::usage(format!("waive a check: there is no point `{point}`")))?;
             Say::Waive(point, check.to_owned(), args.reason.clone(), lasts)
         }
-        (None, Some(app)) => Say::Except(Exception { app: App::new(app.as_str()), until: clock::wall().plus(lasts), owner: session::user(), why: args.reason.clone() }),
+        (None, Some(app)) => Say::Except(Exception {
+            app: App::new(app.as_str()),
+            until: clock::wall().plus(lasts),
+            owner: session::user(),
+            why: args.reason.clone(),
+        }),
         (None, None) => Say::Amend(args.reason.clone()),
     };
     let how = How { wait: false, until: None, step: false, bundle: None };
@@ -106,7 +128,15 @@ pub(crate) fn warn_emergency(plan: &Plan, inventory: &Inventory, reason: &str, o
     } else {
         out.shout(&format!("  seen on the old key in the last 24 h, and refused if they do not follow in time: {}", breaks.join(", ")));
     }
-    let skipped: Vec<&str> = plan.gates.iter().flat_map(|g| &g.checks).filter(|c| c.skippable).map(|c| c.id.as_str()).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let skipped: Vec<&str> = plan
+        .gates
+        .iter()
+        .flat_map(|g| &g.checks)
+        .filter(|c| c.skippable)
+        .map(|c| c.id.as_str())
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
     out.shout(&format!("  these checks are left out, on record: {}", skipped.join(", ")));
     if out.terminal && !dialoguer::Confirm::new().with_prompt("  go on").default(false).interact().unwrap_or(false) {
         return Err(Fault::usage("enter emergency mode: nothing was done"));

@@ -52,27 +52,41 @@ pub(crate) fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fau
         write(path, &serde_json::to_vec_pretty(&saved).unwrap_or_default())?;
         out.say(&format!("wrote {}; next: keyroll run --plan {}", path.display(), path.display()));
     }
-    if out.json { out.value(&saved) } else { out.data(&plan::render(&saved.plan)) }
+    if out.json {
+        out.value(&saved)
+    } else {
+        out.data(&plan::render(&saved.plan))
+    }
     Ok(0)
 }
 
 /// Reads a saved plan and checks that it is the one that was saved.
 pub(crate) fn read(path: &Path) -> Result<Plan, Fault> {
     let bytes = std::fs::read(path).map_err(|e| Fault::usage(format!("read the plan {}: {e}", path.display())))?;
-    let saved: Saved = serde_json::from_slice(&bytes).map_err(|e| Fault::usage(format!("read the plan {}: line {} is not as `keyroll plan --out` writes it", path.display(), e.line())))?;
+    let saved: Saved = serde_json::from_slice(&bytes).map_err(|e| {
+        Fault::usage(format!("read the plan {}: line {} is not as `keyroll plan --out` writes it", path.display(), e.line()))
+    })?;
     if saved.plan.id().as_str() != saved.plan_id {
-        return Err(Fault::new(exit::STALE, format!("use the plan {}: it was changed after it was made", path.display())).hint("make a new one with `keyroll plan --out`"));
+        return Err(Fault::new(exit::STALE, format!("use the plan {}: it was changed after it was made", path.display()))
+            .hint("make a new one with `keyroll plan --out`"));
     }
     Ok(saved.plan)
 }
 
 fn read_inventory(path: &Path) -> Result<Inventory, Fault> {
     let bytes = std::fs::read(path).map_err(|e| Fault::usage(format!("read the inventory {}: {e}", path.display())))?;
-    serde_json::from_slice(&bytes).map_err(|e| Fault::usage(format!("read the inventory {}: line {} is not as `keyroll plan --save-inventory` writes it", path.display(), e.line())))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Fault::usage(format!(
+            "read the inventory {}: line {} is not as `keyroll plan --save-inventory` writes it",
+            path.display(),
+            e.line()
+        ))
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-    crate::support::atomic::replace(path, bytes, &crate::support::atomic::Options::tagged("plan")).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))
+    crate::support::atomic::replace(path, bytes, &crate::support::atomic::Options::tagged("plan"))
+        .map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))
 }
 
 /// A template alone is valid and cannot be run: every missing block at once.

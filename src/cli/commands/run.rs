@@ -62,7 +62,13 @@ fn one(loaded: LoadedPolicy, saved: Option<Plan>, args: &RunArgs, global: &Globa
             None => commands::plan::make(&loaded, &inventory, out.terminal || args.how.wait)?,
         };
         if !out.json {
-            out.say(&format!("{} {} ({}), run {}", out.paint(Tone::Strong, "rotating"), plan.about.credential, plan.about.environment, wired.run_id));
+            out.say(&format!(
+                "{} {} ({}), run {}",
+                out.paint(Tone::Strong, "rotating"),
+                plan.about.credential,
+                plan.about.environment,
+                wired.run_id
+            ));
             for warning in &plan.warnings {
                 out.say(&format!("  {} {warning}", out.paint(Tone::Warn, "!")));
             }
@@ -89,9 +95,12 @@ fn local_state_allowed(policy: &Policy, args: &RunArgs, global: &Global, out: &O
     if said || out.terminal {
         return Ok(());
     }
-    Err(Fault::new(exit::REFUSED, "run with state on this machine only: nobody can be asked here, and a wiped runner would lose the journal of a half-done rotation")
-        .hint("`--state DIR` on storage that outlives this runner")
-        .hint("or `--accept-local-state`, or `accept: [local_state]` in the policy"))
+    Err(Fault::new(
+        exit::REFUSED,
+        "run with state on this machine only: nobody can be asked here, and a wiped runner would lose the journal of a half-done rotation",
+    )
+    .hint("`--state DIR` on storage that outlives this runner")
+    .hint("or `--accept-local-state`, or `accept: [local_state]` in the policy"))
 }
 
 /// A slot of this policy is claimed by a run that is not over: say so before anything is asked of the gateway.
@@ -99,8 +108,13 @@ fn not_claimed(state: &StateDir, policy: &Policy) -> Result<(), Fault> {
     for address in crate::cli::wire::slot_addresses(policy) {
         if let Some(claim) = state.claims().holder(&format!("slot:{address}"))? {
             let age = clock::wall().since(claim.since);
-            let what = format!("run: {address} is claimed by run {} of {}@{} (pid {}) for {age}, reason: {}", claim.run, claim.holder.user, claim.holder.host, claim.holder.pid, claim.reason);
-            return Err(Fault::new(exit::HELD, what).hint(format!("keyroll resume {}", claim.run)).hint(format!("keyroll status {}", claim.run)));
+            let what = format!(
+                "run: {address} is claimed by run {} of {}@{} (pid {}) for {age}, reason: {}",
+                claim.run, claim.holder.user, claim.holder.host, claim.holder.pid, claim.reason
+            );
+            return Err(Fault::new(exit::HELD, what)
+                .hint(format!("keyroll resume {}", claim.run))
+                .hint(format!("keyroll status {}", claim.run)));
         }
     }
     Ok(())

@@ -42,6 +42,13 @@ pub(crate) fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fa
         Err(_) => state.lease_to_unlock(&id, &taker)?,
     };
     let note = state.unlock(&lease, &taker.holder.user, &args.reason, clock::wall())?;
-    if out.json { out.value(&note) } else { out.say(&format!("run {id} claims nothing any more ({} given up); look at the gateway before starting another", crate::support::text::plural(note.resources.len(), "claim", "claims"))) }
+    if out.json {
+        out.value(&note)
+    } else {
+        out.say(&format!(
+            "run {id} claims nothing any more ({} given up); look at the gateway before starting another",
+            crate::support::text::plural(note.resources.len(), "claim", "claims")
+        ))
+    }
     Ok(0)
 }

@@ -1,7 +1,7 @@
 //! The data side of the sandbox. Every call has a connection of its own, so that no kept connection speaks for a replica.
 
-use super::rows::WhoAmI;
 use super::Keys;
+use super::rows::WhoAmI;
 use crate::adapters::gateway::probe::{self, Dialect};
 use crate::adapters::gateway::wire::{Call, Http, Reply};
 use crate::ports::{CallAnswer, PortError, Prober, Result};
@@ -18,12 +18,8 @@ const ROUTER: Dialect = Dialect {
     upstream_types: &["upstream_error"],
 };
 
-const PROVIDER: Dialect = Dialect {
-    refused_status: 401,
-    refused_types: &["invalid_api_key"],
-    refused_codes: &["invalid_api_key"],
-    upstream_types: &[],
-};
+const PROVIDER: Dialect =
+    Dialect { refused_status: 401, refused_types: &["invalid_api_key"], refused_codes: &["invalid_api_key"], upstream_types: &[] };
 
 /// Calls the data plane with a credential.
 pub struct SandboxProber {

@@ -150,7 +150,11 @@ fn a_provider_key_is_made_pointed_at_and_projected() {
         let said = prober.call(&world.endpoints()[0], &Probe { stream: false, ..chat() }, &value, &request(1)).await;
         assert_eq!(said.class, CallClass::Refused, "the provider does not know it");
         let router = SandboxProber::router(world.endpoints(), Span::seconds(10));
-        let probe = Probe { model: model.to_string(), family: if model.as_str().contains("embed") { "embeddings" } else { "chat" }.into(), stream: false };
+        let probe = Probe {
+            model: model.to_string(),
+            family: if model.as_str().contains("embed") { "embeddings" } else { "chat" }.into(),
+            stream: false,
+        };
         let said = router.call(&world.endpoints()[0], &probe, &world.slot(), &request(2)).await;
         assert_eq!(said.class, CallClass::UpstreamFault);
     });
