@@ -78,6 +78,7 @@ pub(crate) fn status(run: &Run, records: &[Record], held: bool) -> Status {
             | Step::Resolve { .. }
             | Step::Judge { .. }
             | Step::Move(_)
+            | Step::Press { .. }
             | Step::Turn { .. }
             | Step::Reopen { .. }
             | Step::Ask { .. }

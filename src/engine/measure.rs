@@ -4,7 +4,8 @@ use super::look::request_id;
 use super::{Engine, Observer, Stop};
 use crate::ports::{Consumers, Gateway, PortError, Ports, Prober, SecretStore, UsageQuery, UsageSource};
 use crate::rotation::{
-    Ack, Ask, CallFacts, Check, Endpoint, Must, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which, differing,
+    Ack, Ask, CallFacts, Check, Endpoint, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which,
+    differing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,12 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             (true, Some(now)) => self.usage(now, &mut errors).await,
             (true | false, _) => None,
         };
+        let usage = usage.map(|mut table| {
+            let attributed = checks.iter().any(|c| c.ask == Ask::Attributed);
+            let asked = |id: &RequestId| attributed && self.run.tested.iter().chain(&calls).any(|c| c.request == *id);
+            keep_recent(&mut table.own, asked);
+            table
+        });
         let acks = if checks.iter().any(|c| matches!(c.ask, Ask::Coverage { .. })) { self.acks(&mut errors).await } else { Vec::new() };
         let mut facts = BTreeMap::new();
         for check in &checks {
@@ -361,6 +368,19 @@ use crate::rotation::Looked;
 
 fn looked(holds: bool, seen: &str) -> Looked {
     Looked { holds, seen: seen.to_owned() }
+}
+
+/// Of our own rows a judge needs the newest ones, and those of the calls that it looks up one by one. Keeping all of them would let
+/// each reading grow with the time a gate is watched, and the journal with its square.
+fn keep_recent(own: &mut BTreeMap<RequestId, OwnRow>, asked: impl Fn(&RequestId) -> bool) {
+    const NEWEST: usize = 16;
+    if own.len() <= NEWEST {
+        return;
+    }
+    let mut times: Vec<Time> = own.values().map(|row| row.at).collect();
+    times.sort_unstable_by(|a, b| b.cmp(a));
+    let Some(oldest) = times.get(NEWEST - 1).copied() else { return };
+    own.retain(|id, row| row.at >= oldest || asked(id));
 }
 
 fn other(which: Which) -> Which {

@@ -140,6 +140,10 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
                 }
                 self.record(Record::Moved { to: phase }).await
             }
+            Step::Press { why, to } => {
+                self.record(Record::Noted { what: why }).await?;
+                self.record(Record::Moved { to }).await
+            }
             Step::Turn { why } => self.record(Record::Turned { why, by: None }).await,
             Step::Reopen { why, callers, unknown } => self.record(Record::Reopened { why, callers, unknown }).await,
             Step::Ask { phase, role } => {

@@ -172,6 +172,11 @@ impl Run {
         for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted] {
             self.passed.remove(&point);
         }
+        // A failure that a person was asked about is judged afresh once somebody goes on.
+        if self.gate.as_ref().is_some_and(|g| g.checks.iter().any(|c| c.verdict == Verdict::Fail)) {
+            self.gate = None;
+        }
+        self.disables = 0;
         if semantics != GATE_SEMANTICS || semantics != self.plan.gate_semantics {
             self.gate = None;
         }
@@ -185,6 +190,8 @@ impl Run {
             // From here on the run only goes forward, whatever the outcome says.
             Effect::Delete { key: Which::Old, .. } => self.old = OldKey::DeleteIntended,
             Effect::Disable { key: Which::Old, .. } => {
+                self.disables = self.disables.saturating_add(1);
+                self.gate = None;
                 // The agreement is used once, by the intent that names it.
                 self.approved = None;
                 // Whatever becomes of the intent, a later enable undoes our own change and nobody else's.

@@ -49,6 +49,8 @@ pub struct Run {
     pub open: Option<Open>,
     /// The effect that began last.
     pub last_effect: Option<Effect>,
+    /// How often this session has switched the old key off.
+    pub disables: u32,
     /// Effects begun so far.
     pub effects: u32,
     /// The last effect that did not succeed.
@@ -340,6 +342,7 @@ impl Run {
             reloads: BTreeMap::new(),
             open: None,
             last_effect: None,
+            disables: 0,
             effects: 0,
             failed: None,
             passed: BTreeSet::new(),

@@ -40,7 +40,26 @@ fn prepare(run: &Run) -> Step {
     if let Some(slot) = unstaged() {
         return Step::Do(Effect::Stage { slot, value: None });
     }
+    if killed_by_the_mint(run) {
+        return Step::Press {
+            why: "the gateway ended the old key when the new one was made: consumers are refused now, and only the new key can help them"
+                .into(),
+            to: Phase::Flip,
+        };
+    }
     early_gate(run, &Point::Prepared).unwrap_or(Step::Move(Phase::Canary))
+}
+
+/// Both keys were tried side by side, the new one works everywhere and the old one, which worked before the mint, is refused.
+fn killed_by_the_mint(run: &Run) -> bool {
+    let Some(gate) = run.gate.as_ref().filter(|g| g.point == Point::Prepared) else { return false };
+    let checks = run.plan.checks(&Point::Prepared);
+    let of = |wanted: Which| {
+        let id = checks.iter().find(|c| c.ask == Ask::Accept { key: wanted }).map(|c| &c.id);
+        gate.checks.iter().find(|j| Some(&j.check) == id).map(|j| j.verdict)
+    };
+    let others = gate.checks.iter().filter(|j| !j.verdict.advances()).count();
+    of(Which::Old) == Some(Verdict::Fail) && of(Which::New) == Some(Verdict::Pass) && others == 1
 }
 
 fn canary(run: &Run) -> Step {
@@ -145,13 +164,16 @@ fn archive(run: &Run) -> Step {
     closing(run, End::Done)
 }
 
-/// Scan while every secret can still be read, unlink the old versions, seal.
+/// Scan while every secret can still be read, unlink the old versions or remove what waits, seal.
 pub(super) fn closing(run: &Run, end: End) -> Step {
     if !run.scanned {
         return Step::Do(Effect::Scan);
     }
     if let (Some(i), End::Done) = (run.slots.iter().position(|s| !s.retired), &end) {
         return Step::Do(Effect::Retire { slot: slot_no(i) });
+    }
+    if let (Some(i), End::RolledBack { .. }) = (run.slots.iter().position(|s| s.staged.is_some()), &end) {
+        return Step::Do(Effect::DropPending { slot: slot_no(i) });
     }
     if run.sealed.is_none() {
         return Step::Do(Effect::Seal);
@@ -217,7 +239,10 @@ fn soak_gate(run: &Run, point: &Point) -> Option<Step> {
         });
     }
     if failed(|a| matches!(a, Ask::Reject { key: Which::Old })).is_some() {
-        // The switch did not take everywhere. Nobody is hurt by that: a person decides whether to go back.
+        // The switch did not take everywhere: it is thrown again, and then a person must look. Nobody is hurt by that.
+        if run.disables < 3 && run.old == OldKey::DisabledByUs {
+            return Some(Step::Do(Effect::Disable { key: Which::Old, id: run.plan.old.id.clone(), approval: None }));
+        }
         return Some(Step::Wait(Wait::Person { why: format!("{why}; the gateway goes on accepting a key it calls disabled") }));
     }
     Some(Step::Turn { why })

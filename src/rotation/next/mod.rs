@@ -26,6 +26,13 @@ pub enum Step {
     },
     /// Enter this phase.
     Move(Phase),
+    /// Go on although a gate failed, because every other direction hurts: said loudly, and on record.
+    Press {
+        /// Why.
+        why: String,
+        /// To this phase.
+        to: Phase,
+    },
     /// Turn back.
     Turn {
         /// Why.

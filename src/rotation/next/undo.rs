@@ -61,9 +61,8 @@ fn new_key_out(run: &Run) -> Option<Step> {
         if let Some(step) = judge(run, Point::NewDrained) {
             return Some(step);
         }
-        if let Some(i) = run.slots.iter().position(|s| s.staged.is_some()) {
-            return Some(Step::Do(Effect::DropPending { slot: slot_no(i) }));
-        }
+        // What waits in the slots stays there: a process that comes after this one reads from it the value that it must see refused
+        // and must look for in the evidence.
         let switch = run.plan.gateway.caps.disable != Disable::None;
         if switch && new.enabled {
             return Some(look_then(run, Effect::Disable { key: Which::New, id: new.id.clone(), approval: None }));
@@ -81,7 +80,7 @@ fn new_key_out(run: &Run) -> Option<Step> {
     if let Some((id, marker)) = run.strays.first().cloned() {
         return Some(look_then(run, Effect::Discard { id, marker }));
     }
-    run.slots.iter().position(|s| s.staged.is_some()).map(|i| Step::Do(Effect::DropPending { slot: slot_no(i) }))
+    None
 }
 
 fn judge(run: &Run, point: Point) -> Option<Step> {
