@@ -149,11 +149,8 @@ pub(crate) fn spec_of(seed: u64) -> (usize, Spec) {
             broad: if rng.chance(30) { 1000 } else { 0 },
         };
         let chance = if rng.chance(600) { u32::try_from(1 + rng.below(20)).unwrap_or(1) } else { 0 };
-        spec.wild.people = People {
-            chance,
-            left: if chance > 0 { u8::try_from(1 + rng.below(3)).unwrap_or(1) } else { 0 },
-            ..People::default()
-        };
+        spec.wild.people =
+            People { chance, left: if chance > 0 { u8::try_from(1 + rng.below(3)).unwrap_or(1) } else { 0 }, ..People::default() };
     }
     if (80..90).contains(&kind) {
         spec.pause = Some(u32::try_from(1 + rng.below(200)).unwrap_or(1));

@@ -372,8 +372,7 @@ impl UsageSource for Hands {
             let name = LABELS.get(usize::from(row.label)).copied().unwrap_or("");
             count(callers.entry(App::new(name)).or_default(), row.at, row.refused);
         }
-        table.shards =
-            SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
+        table.shards = SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
         Ok(table)
     }
 }

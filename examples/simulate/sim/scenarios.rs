@@ -340,7 +340,11 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let consumers = if provider {
         Vec::new()
     } else {
-        vec![consumer(0, 1_200, Reload::Dynamic { ttl: ms(900) }, false), consumer(1, 1_000, told(), true), consumer(2, 2_000, told(), false)]
+        vec![
+            consumer(0, 1_200, Reload::Dynamic { ttl: ms(900) }, false),
+            consumer(1, 1_000, told(), true),
+            consumer(2, 2_000, told(), false),
+        ]
     };
     let approvals = match scenario {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {

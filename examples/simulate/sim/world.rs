@@ -259,7 +259,9 @@ impl World {
         let by_person = pod.wrote == Hand::Person
             || match key {
                 None => true,
-                Some(k) => self.gateway.keys[k].last().is_some_and(|c| c.by == Hand::Person) || self.gateway.keys[k].made_by == Hand::Person,
+                Some(k) => {
+                    self.gateway.keys[k].last().is_some_and(|c| c.by == Hand::Person) || self.gateway.keys[k].made_by == Hand::Person
+                }
             };
         let in_words = self.trail.emergency && key == Some(self.old);
         let label = super::fleet::LABELS[usize::from(pod.label)];
