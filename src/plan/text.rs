@@ -1,6 +1,6 @@
 //! The plan for a reader: what will happen, in order, and what each step waits for.
 
-use crate::rotation::{Ask, Check, Disable, Kind, Mint, Must, Phase, Place, Plan, Reload, Span, Swap, Time, Which, opens_at};
+use crate::rotation::{Ask, Check, Disable, Kind, Mint, Must, Phase, Place, Plan, Reload, Swap, Time, Which, opens_at};
 use std::fmt::Write;
 
 /// The plan as text, for a terminal or a ticket. `width` is a hint for wrapping nothing: lines are short by themselves.

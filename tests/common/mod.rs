@@ -12,13 +12,13 @@ use std::thread;
 use std::time::Duration;
 
 /// The binary under test; an optimised one where the caller has it.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("KEYROLL_BIN").map_or_else(|| env!("CARGO_BIN_EXE_keyroll").into(), PathBuf::from)
 }
 
-pub struct Place {
-    pub dir: tempfile::TempDir,
-    pub urls: Value,
+pub(crate) struct Place {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) urls: Value,
     sandbox: Child,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Place {
 
 impl Place {
     /// A sandbox with two replicas, its consumers calling, and a policy for it.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut sandbox = Command::new(binary())
             .args(["sandbox", "serve", "--replicas", "2", "--dir"])
@@ -59,22 +59,22 @@ impl Place {
         place
     }
 
-    pub fn policy(&self) -> PathBuf {
+    pub(crate) fn policy(&self) -> PathBuf {
         self.dir.path().join("policy.yaml")
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.arg("--state").arg(self.dir.path().join("state")).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    pub fn keyroll(&self, args: &[&str]) -> Said {
+    pub(crate) fn keyroll(&self, args: &[&str]) -> Said {
         Said::of(self.command(args).output().unwrap())
     }
 
-    pub fn run(&self, more: &[&str]) -> Command {
+    pub(crate) fn run(&self, more: &[&str]) -> Command {
         let policy = self.policy();
         let mut args = vec!["run", policy.to_str().unwrap()];
         args.extend(more);
@@ -82,13 +82,13 @@ impl Place {
     }
 
     /// The value that consumers read.
-    pub fn slot(&self) -> String {
+    pub(crate) fn slot(&self) -> String {
         let text = fs::read_to_string(self.urls["store"].as_str().unwrap()).unwrap();
         text.lines().find_map(|l| l.strip_prefix("GATEWAY_API_KEY=")).unwrap().to_owned()
     }
 
     /// The records of the only run.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let Ok(mut runs) = fs::read_dir(self.dir.path().join("state/runs")) else { return Vec::new() };
         let Some(Ok(run)) = runs.next() else { return Vec::new() };
         let text = fs::read_to_string(run.path().join("journal.jsonl")).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Place {
     }
 
     /// Waits until a record is there, a minute at most.
-    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
+    pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
         for _ in 0..6000 {
             if self.records().iter().any(&wanted) {
                 return;
@@ -108,7 +108,7 @@ impl Place {
     }
 
     /// Production calls that were refused, from the gateway's log.
-    pub fn refused(&self) -> Vec<String> {
+    pub(crate) fn refused(&self) -> Vec<String> {
         let mut refused = Vec::new();
         for file in fs::read_dir(self.urls["log"].as_str().unwrap()).unwrap().flatten() {
             for line in fs::read_to_string(file.path()).unwrap().lines() {
@@ -122,7 +122,7 @@ impl Place {
     }
 
     /// Ids of the keys that carry a run's marker.
-    pub fn marked(&self) -> Vec<Value> {
+    pub(crate) fn marked(&self) -> Vec<Value> {
         let policy = self.policy();
         let said = self.keyroll(&["--output", "json", "orphans", policy.to_str().unwrap()]);
         serde_json::from_str::<Value>(&said.out).unwrap()["orphans"].as_array().unwrap().clone()
@@ -130,25 +130,25 @@ impl Place {
 }
 
 /// What a command said.
-pub struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |b: Vec<u8>| String::from_utf8_lossy(&b).into_owned();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    pub fn ends(&self, code: i32) -> &Self {
+    pub(crate) fn ends(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
         self
     }
 }
 
 /// The binary without any place.
-pub fn keyroll(args: &[&str], dir: &Path) -> Said {
+pub(crate) fn keyroll(args: &[&str], dir: &Path) -> Said {
     Said::of(Command::new(binary()).args(args).current_dir(dir).stdin(Stdio::null()).output().unwrap())
 }
