@@ -122,6 +122,9 @@ for policy in runbooks/*.yaml examples/*.yaml; do
     step "lint $policy" 10 "$keyroll" lint "$policy"
 done
 
+say "every fault of the sandbox"
+step "drill" 300 "$keyroll" drill --quiet
+
 say "the simulator"
 runs=20000
 if [[ $slow == yes ]]; then runs=1000000; fi

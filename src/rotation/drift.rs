@@ -215,7 +215,9 @@ fn slots(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
 }
 
 fn models(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
-    let Kind::Provider { all, .. } = &run.plan.kind else { return };
+    let Kind::Provider { .. } = &run.plan.kind else { return };
+    // On the way back a model on the old key is where it should be.
+    let forward = run.course == Course::Forward;
     let id = |which: Which| match which {
         Which::Old => Some(&run.plan.old.id),
         Which::New => run.new.as_ref().map(|n| &n.id),
@@ -224,7 +226,7 @@ fn models(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
         match run.models.get(model) {
             Some(which) if id(*which) == Some(at) => {}
             Some(_) => found.push(Drift::Model { model: model.clone(), seen: at.to_string() }),
-            None if *at == run.plan.old.id && !all => found.push(Drift::NewReference { model: model.clone() }),
+            None if *at == run.plan.old.id && forward => found.push(Drift::NewReference { model: model.clone() }),
             None => {}
         }
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(crate) const EXHAUSTIVE: usize = 6;
 const SLOW: bool = true;
 /// Patience of a process that waits for everything.
-const PATIENT: u64 = 25_000;
+const PATIENT: u64 = 8_000;
 
 /// One promise that was broken, and how to see it again.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, calm: bool, replay: impl Fn() -> String) {
         self.runs += 1;
-        if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 60) {
+        if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 400) {
             eprintln!("SLOW {:?} {}", self.last.map(|l| l.elapsed()), replay());
         }
         self.last = Some(std::time::Instant::now());
@@ -136,7 +136,7 @@ pub(crate) fn spec_of(seed: u64) -> (usize, Spec) {
     let mut rng = Rng::new(seed ^ 0xabcd);
     let mut spec = Spec { seed, deaths, torn: rng.chance(300), patience: PATIENT, ..Spec::default() };
     if rng.chance(250) {
-        spec.patience = [300, 1_500, 6_000][usize::try_from(rng.below(3)).unwrap_or(0)];
+        spec.patience = [100, 500, 2_000][usize::try_from(rng.below(3)).unwrap_or(0)];
     }
     if kind >= 40 {
         let some = |rng: &mut Rng, most: u64| if rng.chance(400) { u32::try_from(rng.below(most)).unwrap_or(0) } else { 0 };

@@ -6,7 +6,7 @@ use super::scenarios::Prepared;
 use super::world::World;
 use keyroll::journal::Chain;
 use keyroll::ports::{AppendError, Journal};
-use keyroll::rotation::{Record, Time};
+use keyroll::rotation::{PlanId, Record, Run, Time};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -66,8 +66,18 @@ impl Journal for Pen<'_> {
             let line = self.chain.append(record, at).map_err(|e| AppendError::Storage { why: e.to_string() })?;
             world.tell(|| format!("[{}] {}", self.me, story(record)));
             world.journal.push(&line, self.chain.clone());
+            if world.fold.is_none() && world.journal.ends.len() == 2 {
+                let plan = std::sync::Arc::clone(&world.plan);
+                world.fold = Some(Run::new(world.run.clone(), plan, PlanId::new("plan")));
+            }
+            if let Some(fold) = &mut world.fold
+                && fold.apply(record).is_err()
+            {
+                world.fold = None;
+            }
             world.youngest = world.youngest.max(self.me);
-            if let Some((promise, what)) = world.trail.take(record, world.now) {
+            let works = world.gateway.keys[world.old].works_everywhere(world.now);
+            if let Some((promise, what)) = world.trail.take(record, world.now, works) {
                 world.judge.broken(world.now, promise, what);
             }
             if matches!(record, Record::Turned { .. }) {

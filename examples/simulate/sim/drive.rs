@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 /// So many sessions are tried before a run counts as parked.
 const SESSIONS: u32 = 16;
 /// And for so long, in virtual time.
-const LONG: i64 = 150_000;
+const LONG: i64 = 50_000;
 
 /// What is special about one run.
 #[derive(Debug, Clone, Default)]
@@ -106,7 +106,7 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
         boundaries.push(world.borrow().death.count);
         let Some(stop) = stop else {
             let w = &mut *world.borrow_mut();
-            let gap = w.rng.span(10, 600);
+            let gap = w.rng.span(10, 300);
             w.advance(w.now + gap);
             continue;
         };
@@ -145,21 +145,21 @@ fn after(world: &Rc<RefCell<World>>, stop: Stop, word: &mut Word) -> Next {
         Stop::Finished(End::Done) => Next::Over(Left::Done, String::new()),
         Stop::Finished(End::RolledBack { why, .. }) => Next::Over(Left::RolledBack, why),
         Stop::Parked { wake_at: Some(at), person: false, .. } => {
-            let to = (at.0 - w.wall).clamp(w.now + 10, w.now + 10_000);
+            let to = (at.0 - w.wall).clamp(w.now + 10, w.now + 3_000);
             w.advance(to);
             Next::Again
         }
         Stop::Parked { person: false, .. } | Stop::Unreachable { .. } => {
-            w.advance(w.now + 1_000);
+            w.advance(w.now + 400);
             Next::Again
         }
         Stop::Parked { why, person: true, .. } | Stop::GateFailed { why } => {
-            w.advance(w.now + 1_500);
+            w.advance(w.now + 500);
             w.person_decides(&why, word)
         }
         Stop::Stuck { why, .. } => {
             // Somebody may put things right; the next session says whether that was it.
-            w.advance(w.now + 2_000);
+            w.advance(w.now + 700);
             if w.rng.chance(300) { Next::Again } else { Next::Over(Left::Stuck, why) }
         }
         Stop::Fenced => Next::Again,
@@ -276,6 +276,13 @@ pub(crate) fn load(prepared: &Prepared, world: &Rc<RefCell<World>>) -> Result<Ru
         let plan = std::sync::Arc::clone(&prepared.plan);
         return Ok(Run::new(prepared.run.clone(), plan, keyroll::rotation::PlanId::new("plan")));
     }
+    let chosen = w.rng.chance(125);
+    let read = w.story.is_some() || chosen;
+    if let (Some(fold), false) = (&w.fold, read) {
+        let fold = fold.clone();
+        w.journal.bytes.truncate(w.journal.ends.last().copied().unwrap_or(0));
+        return Ok(fold);
+    }
     let parsed = Chain::parse(&w.journal.bytes).map_err(|e| e.to_string())?;
     w.journal.bytes.truncate(parsed.intact);
     w.journal.end = parsed.chain;
@@ -286,6 +293,7 @@ pub(crate) fn load(prepared: &Prepared, world: &Rc<RefCell<World>>) -> Result<Ru
 fn restore(world: &Rc<RefCell<World>>, back: usize) {
     let w = &mut *world.borrow_mut();
     let keep = w.journal.ends.len().saturating_sub(back).max(1);
+    w.fold = None;
     w.journal.ends.truncate(keep);
     let length = w.journal.ends.last().copied().unwrap_or(0);
     w.journal.bytes.truncate(length);
@@ -294,7 +302,7 @@ fn restore(world: &Rc<RefCell<World>>, back: usize) {
         w.journal.end = parsed.chain;
         let mut trail = super::trail::Trail::default();
         for line in &parsed.lines {
-            let _ = trail.take(&line.record, w.now);
+            let _ = trail.take(&line.record, w.now, true);
         }
         if parsed.lines.iter().any(|l| matches!(l.record, Record::Finished { .. })) {
             trail.finished = true;
@@ -308,7 +316,7 @@ pub(crate) fn rival(world: &Rc<RefCell<World>>, prepared: &Prepared) {
     let planned = {
         let w = &mut *world.borrow_mut();
         w.tell(|| "the process is paused; another takes over".into());
-        w.advance(w.now + 1_000 + 500 + CALL);
+        w.advance(w.now + 1_000 + 200 + CALL);
         std::mem::take(&mut w.death.planned)
     };
     let me = world.borrow().youngest + 1000;

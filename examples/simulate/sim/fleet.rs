@@ -4,7 +4,7 @@ use super::gateway::{Hand, REPLICAS};
 use keyroll::rotation::RequestId;
 
 /// A row appears at most this much after its time.
-pub(crate) const LAG: i64 = 200;
+pub(crate) const LAG: i64 = 60;
 
 /// How a pod comes to read its slot again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

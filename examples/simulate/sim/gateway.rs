@@ -6,9 +6,9 @@ use keyroll::rotation::{KeyFacts, KeyId, ModelName, Scope, Time};
 /// How many replicas serve the data plane.
 pub(crate) const REPLICAS: usize = 2;
 /// No replica hears of a change later than this.
-pub(crate) const SETTLES: i64 = 300;
+pub(crate) const SETTLES: i64 = 100;
 /// A replica goes on refusing this long after a refusal.
-pub(crate) const CACHE: i64 = 600;
+pub(crate) const CACHE: i64 = 200;
 
 /// Who did something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

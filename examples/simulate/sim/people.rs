@@ -71,25 +71,25 @@ impl World {
             17 => self.new_model(),
             18 => {
                 self.wall = if self.rng.chance(500) { DAYS } else { -DAYS };
-                self.people.clock_back = Some(now + self.rng.span(1_000, 30_000));
+                self.people.clock_back = Some(now + self.rng.span(300, 8_000));
                 false
             }
             19 => {
                 let shard = usize::try_from(self.rng.below(2)).unwrap_or(0);
-                self.log.silent = Some((shard, now, now + self.rng.span(2_000, 20_000)));
+                self.log.silent = Some((shard, now, now + self.rng.span(700, 7_000)));
                 false
             }
             20 => {
                 let kinds = [
                     // A stale answer is never older than the gateway needs to settle; a short one lacks the sentinel too.
                     (Listing::Stale, super::gateway::SETTLES),
-                    (Listing::Short, 5_000),
-                    (Listing::Twice, 5_000),
-                    (Listing::Over, 5_000),
-                    (Listing::Foreign, 5_000),
+                    (Listing::Short, 1_500),
+                    (Listing::Twice, 1_500),
+                    (Listing::Over, 1_500),
+                    (Listing::Foreign, 1_500),
                 ];
                 let (kind, most) = kinds[usize::try_from(self.rng.below(5)).unwrap_or(0)];
-                self.listing = Some((kind, now + self.rng.span(50, most)));
+                self.listing = Some((kind, now + self.rng.span(20, most)));
                 false
             }
             _ => {

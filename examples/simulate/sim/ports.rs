@@ -357,20 +357,34 @@ impl UsageSource for Hands {
         let owner = if world.wrong_owner { "others" } else { "team" };
         let mut newest: [Option<i64>; SHARDS.len()] = [None; SHARDS.len()];
         let start = world.log.rows.partition_point(|r| r.at < query.from.0);
+        // By key, then by label; the last is of rows that name nobody.
+        let mut counts: [[CallerCount; LABELS.len() + 1]; 2] = Default::default();
+        let mut own = Vec::new();
         for row in world.log.rows.iter().skip(start).filter(|r| r.visible <= world.now && r.at <= query.to.0) {
             table.rows += 1;
             newest[row.shard] = newest[row.shard].max(Some(row.at));
-            let key = which(row.key);
-            if let Some(id) = &row.own
-                && query.own.contains_key(id)
-            {
-                table.own.insert(id.clone(), OwnRow { key, owner: owner.into(), refused: row.refused, at: Time(row.at) });
+            if row.own.as_ref().is_some_and(|id| query.own.contains_key(id)) {
+                own.push(row);
                 continue;
             }
-            let Some(key) = key else { continue };
-            let callers = if key == Which::Old { &mut table.old } else { &mut table.new };
-            let name = LABELS.get(usize::from(row.label)).copied().unwrap_or("");
-            count(callers.entry(App::new(name)).or_default(), row.at, row.refused);
+            let by_key = match which(row.key) {
+                Some(Which::Old) => &mut counts[0],
+                Some(Which::New) => &mut counts[1],
+                None => continue,
+            };
+            count(&mut by_key[usize::from(row.label).min(LABELS.len())], row.at, row.refused);
+        }
+        // More of our own rows than these nobody asks for.
+        for row in own.iter().rev().take(40) {
+            if let Some(id) = &row.own {
+                let owned = OwnRow { key: which(row.key), owner: owner.into(), refused: row.refused, at: Time(row.at) };
+                table.own.insert(id.clone(), owned);
+            }
+        }
+        for (by_key, callers) in counts.into_iter().zip([&mut table.old, &mut table.new]) {
+            for (label, count) in by_key.into_iter().enumerate().filter(|(_, c)| c.total() > 0) {
+                callers.insert(App::new(LABELS.get(label).copied().unwrap_or("")), count);
+            }
         }
         table.shards = SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
         Ok(table)

@@ -132,6 +132,7 @@ impl Prepared {
             looked: 0,
             youngest: 0,
             journal: self.paper.clone(),
+            fold: None,
             claimed: true,
             child_until: 0,
             turn_at: None,
@@ -150,7 +151,7 @@ impl Prepared {
             stir(&mut world, &mut rng);
         }
         // Some traffic lies behind.
-        world.advance(now + 3_000);
+        world.advance(now + 1_000);
         world
     }
 }
@@ -159,24 +160,24 @@ impl Prepared {
 fn stir(world: &mut World, rng: &mut Rng) {
     for pod in &mut world.pods {
         pod.cadence = pod.cadence * rng.span(60, 101) / 100;
-        pod.next_call += rng.span(0, pod.cadence);
+        pod.next_call = pod.next_call.saturating_add(rng.span(0, pod.cadence));
         if rng.chance(60) {
             pod.deaf = u8::try_from(rng.below(4)).unwrap_or(0);
         }
         if let Reads::Every(ttl) = &mut pod.reads
             && rng.chance(100)
         {
-            *ttl = rng.span(500, 9_000);
+            *ttl = rng.span(200, 3_000);
         }
     }
     if rng.chance(80) {
-        world.pods.push(stranger(EPOCH + rng.span(0, 20_000), rng.span(2_000, 20_000)));
+        world.pods.push(stranger(EPOCH + rng.span(0, 7_000), rng.span(700, 7_000)));
     }
     if rng.chance(150) {
         world.log.refused_too = false;
     }
     if rng.chance(150) {
-        world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 30_000)) };
+        world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 10_000)) };
     }
     world.asks_back |= rng.chance(50);
 }
@@ -230,18 +231,18 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
     if provider {
         for m in 0..3 {
             gateway.models.push(Model { name: ModelName::new(format!("model-{m}")), points: vec![(0, [EPOCH; REPLICAS])] });
-            let mut caller = pod(4, 0, 900, Reads::Never, 100 * i64::try_from(m).unwrap_or(0));
+            let mut caller = pod(4, 0, 300, Reads::Never, 50 * i64::try_from(m).unwrap_or(0));
             caller.model = Some(m);
             pods.push(caller);
         }
     } else {
-        pods.push(pod(0, 0, 700, Reads::Every(600), 50));
-        pods.push(pod(0, 0, 1_100, Reads::Every(900), 250));
-        pods.push(pod(1, 0, 900, Reads::Told, 150));
-        pods.push(pod(2, last, 1_900, Reads::Told, 350));
+        pods.push(pod(0, 0, 250, Reads::Every(200), 50));
+        pods.push(pod(0, 0, 400, Reads::Every(300), 150));
+        pods.push(pod(1, 0, 300, Reads::Told, 100));
+        pods.push(pod(2, last, 650, Reads::Told, 350));
     }
     if scenario == Scenario::Straggler {
-        pods.push(stranger(i64::MAX, 5_000));
+        pods.push(stranger(i64::MAX, 2_000));
     }
     for p in pods.iter_mut().filter(|p| !p.listed) {
         p.holds = old;
@@ -315,17 +316,17 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         source: "the fake log".into(),
     };
     let timing = Timing {
-        poll: ms(1_500),
+        poll: ms(500),
         call_timeout: ms(CALL),
-        send_before: ms(500),
-        observation: ms(1_000),
-        drain_window: ms(4_000),
-        soak: ms(2_500),
-        undo_window: ms(3_000),
+        send_before: ms(200),
+        observation: ms(300),
+        drain_window: ms(1_600),
+        soak: ms(800),
+        undo_window: ms(900),
         repeats: 2,
-        longest_request: ms(100),
+        longest_request: ms(30),
         longest_gap: Span::hours(1),
-        reload_within: ms(4_500),
+        reload_within: ms(1_500),
     };
     let gates = standard_gates(&kind, &caps, &usage, &timing);
     let consumer = |label: usize, cadence: i64, reload: Reload, acks: bool| ConsumerPlan {
@@ -340,11 +341,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let consumers = if provider {
         Vec::new()
     } else {
-        vec![
-            consumer(0, 1_200, Reload::Dynamic { ttl: ms(900) }, false),
-            consumer(1, 1_000, told(), true),
-            consumer(2, 2_000, told(), false),
-        ]
+        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 350, told(), true), consumer(2, 700, told(), false)]
     };
     let approvals = match scenario {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {

@@ -15,6 +15,8 @@ pub(crate) struct Trail {
     passed: Vec<(Place, i64)>,
     /// The old key's end was begun once: from there on it only goes forward.
     pub(crate) delete_begun: bool,
+    /// The old key was found dead in prepare, and the run goes on to save its consumers.
+    saves: bool,
     /// The new key was made current somewhere, or a model was pointed at it.
     pub(crate) flipped: bool,
     /// When, for the first time.
@@ -39,8 +41,8 @@ impl Trail {
         self.passed.iter().find(|(p, _)| *p == place).map(|(_, at)| *at)
     }
 
-    /// Takes in a line. Answers what the line must not have said, if it is so.
-    pub(crate) fn take(&mut self, record: &Record, now: i64) -> Option<(u8, &'static str)> {
+    /// Takes in a line, and whether the old key is accepted then. Answers what the line must not have said, if it is so.
+    pub(crate) fn take(&mut self, record: &Record, now: i64, old_works: bool) -> Option<(u8, &'static str)> {
         match record {
             Record::Began { effect, .. } => {
                 self.open = Some(effect.kind());
@@ -55,14 +57,18 @@ impl Trail {
             }
             Record::Judged { point, checks, .. } => {
                 let place = point.place();
+                // Whoever finds in prepare that the old key is dead saves its consumers by going on.
+                let saves = |id: &str| place == Place::Prepared && id == "old_accepted" && !old_works;
                 let good = !checks.is_empty()
                     && checks.iter().all(|c| match c.verdict {
                         Verdict::Pass | Verdict::Waived => true,
                         Verdict::Skipped => self.emergency,
+                        Verdict::Fail if saves(&c.check) => true,
                         Verdict::Fail | Verdict::Inconclusive | Verdict::NoData | Verdict::Error => false,
                     });
                 self.passed.retain(|(p, _)| *p != place);
                 if good {
+                    self.saves |= checks.iter().any(|c| c.verdict == Verdict::Fail);
                     self.passed.push((place, now));
                 }
                 if checks.iter().any(|c| c.verdict == Verdict::Fail) {
@@ -79,7 +85,8 @@ impl Trail {
                     Phase::Revoke => Place::Drained,
                     Phase::Archive => Place::Gone,
                 };
-                self.passed(gate).is_none().then_some((2, "a phase was left although its gate had not passed"))
+                let saved = self.saves && *to == Phase::Flip;
+                (self.passed(gate).is_none() && !saved).then_some((2, "a phase was left although its gate had not passed"))
             }
             Record::Turned { .. } => {
                 self.undo = true;
