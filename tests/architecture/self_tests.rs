@@ -93,6 +93,7 @@ fn other_rules_find_what_they_are_for() {
         1
     );
     assert_eq!(found(rules::children, "src/adapters/a.rs", "let c = tokio::process::Command::new(x);"), 2);
+    assert_eq!(found(rules::clients, "src/adapters/a.rs", "let c = reqwest::Client::new();"), 1);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "if driver == \"sandbox\" {}"), 1);
     assert_eq!(found(rules::practice_gateway, "src/engine/a.rs", "// like the sandbox"), 0);
     assert_eq!(found(rules::documented, "src/plan/a.rs", "fn f() {}"), 1);
