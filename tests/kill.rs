@@ -119,6 +119,11 @@ fn report(counts: &Counts, took: Duration) {
     }
 }
 
+/// The binary under test; an optimised one where the caller has it.
+fn binary() -> PathBuf {
+    std::env::var_os("KEYROLL_BIN").map_or_else(|| env!("CARGO_BIN_EXE_keyroll").into(), PathBuf::from)
+}
+
 /// What one iteration aims at.
 struct Aim {
     effect: &'static str,
@@ -160,7 +165,7 @@ impl Drop for Lane {
 impl Lane {
     fn new(number: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut sandbox = Command::new(env!("CARGO_BIN_EXE_keyroll"))
+        let mut sandbox = Command::new(binary())
             .args(["sandbox", "serve", "--rate", "4", "--replicas", "2", "--dir"])
             .arg(dir.path().join("sandbox"))
             .stdout(Stdio::piped())
@@ -199,7 +204,7 @@ impl Lane {
     }
 
     fn keyroll(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyroll"));
+        let mut command = Command::new(binary());
         command.arg("--state").arg(self.state()).args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }

@@ -109,9 +109,9 @@ if [[ $slow == yes ]]; then kills=300; fi
 
 say "unit, property, architecture, policy, process, and kill tests ($kills kills)"
 if cargo nextest --version > /dev/null 2>&1; then
-    counted "cargo nextest" 3600 env KEYROLL_KILLS=$kills cargo nextest run --locked --no-fail-fast --status-level fail --final-status-level fail
+    counted "cargo nextest" 3600 env KEYROLL_KILLS=$kills KEYROLL_BIN="$keyroll" cargo nextest run --locked --no-fail-fast --status-level fail --final-status-level fail
 else
-    counted "cargo test" 3600 env KEYROLL_KILLS=$kills cargo test --locked --no-fail-fast --quiet --lib --bins --tests
+    counted "cargo test" 3600 env KEYROLL_KILLS=$kills KEYROLL_BIN="$keyroll" cargo test --locked --no-fail-fast --quiet --lib --bins --tests
 fi
 
 say "examples in the documentation"

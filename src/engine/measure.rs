@@ -42,7 +42,11 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             keep_recent(&mut table.own, asked);
             table
         });
-        let acks = if checks.iter().any(|c| matches!(c.ask, Ask::Coverage { .. })) { self.acks(&mut errors).await } else { Vec::new() };
+        let acks = if checks.iter().any(|c| matches!(c.ask, Ask::Coverage { .. } | Ask::Zero { .. })) {
+            self.acks(&mut errors).await
+        } else {
+            Vec::new()
+        };
         let mut facts = BTreeMap::new();
         for check in &checks {
             let (key, fact) = match &check.ask {
@@ -321,9 +325,11 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
 
     fn admin_differs(&self) -> Looked {
         let old: Vec<_> = self.run.plan.slots.iter().filter_map(|s| s.current_is.as_ref()).collect();
+        // A key that no slot holds is known by the value it was tried with.
+        let tried = self.session.old.as_ref().map(|value| self.ports.fingerprints().of(value));
         let new = self.run.new.as_ref().map(|n| &n.value);
         for (label, fingerprint) in self.ports.credentials() {
-            if old.contains(&&fingerprint) || new == Some(&fingerprint) {
+            if old.contains(&&fingerprint) || tried.as_ref() == Some(&fingerprint) || new == Some(&fingerprint) {
                 return looked(false, &format!("{label} is the very key that is rotated: give keyroll an identity of its own"));
             }
         }

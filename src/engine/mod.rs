@@ -247,7 +247,7 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
         if at <= began.at {
             return Ok(());
         }
-        if self.waited_for(began.at).plus(at.since(began.at)) > self.options.patience {
+        if self.waited_for(&began).plus(at.since(began.at)) > self.options.patience {
             return Err(Stop::parked(why, Some(at), false));
         }
         self.observer.waits(&self.run, at, why);
@@ -263,13 +263,16 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
     }
 
     /// How long the current gate has been waited for already.
-    fn waited_for(&self, now: Time) -> Span {
-        self.session.waiting_since.map_or(Span::ZERO, |since| now.since(since))
+    ///
+    /// By the boot clock: a wall clock that is set back must not make a process patient for ever.
+    fn waited_for(&self, now: &Stamp) -> Span {
+        self.session.waiting_since.as_ref().map_or(Span::ZERO, |since| Span(now.mono.saturating_sub(since.mono)))
     }
 
     fn gate_words(&mut self, point: &Point) -> String {
-        let now = self.stamp().at;
+        let now = self.stamp();
         let Some(gate) = self.run.gate.as_ref().filter(|g| g.point == *point) else {
+            self.session.waiting_at = None;
             self.session.waiting_since = None;
             return "every node must first hear of the last change".into();
         };

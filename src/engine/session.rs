@@ -2,7 +2,7 @@
 
 use super::{Engine, Observer};
 use crate::ports::{Place, Ports, Result, SecretStore};
-use crate::rotation::{Point, SlotNo, Time, Which};
+use crate::rotation::{Point, SlotNo, Stamp, Which};
 use crate::secret::{Fingerprint, SecretText};
 
 /// The memory of a session; gone with the process.
@@ -11,7 +11,7 @@ pub(super) struct Session {
     pub(super) old: Option<SecretText>,
     pub(super) new: Option<SecretText>,
     pub(super) waiting_at: Option<Point>,
-    pub(super) waiting_since: Option<Time>,
+    pub(super) waiting_since: Option<Stamp>,
 }
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {

@@ -55,7 +55,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     let all = found.len() == made.len();
     if late > 0 || !(all || settled) {
         return Ok(noted(Finding::inconclusive(format!(
-            "{} of {} calls of ours with the new key show in the usage, and {late} are later than its lag of {lag}: wait, or find out where rows get lost",
+            "{} of {} calls of ours with the new key show in the usage, {late} of the others later than its lag of {lag}: wait, or find out where rows get lost",
             found.len(),
             made.len()
         ))));

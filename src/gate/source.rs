@@ -101,3 +101,24 @@ pub(super) fn covered(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'
     let more_lag = Span(plan.usage.lag.0.saturating_sub(usage.lag.0));
     Ok(watermark.minus(more_lag).min(usage.to).min(clock.now()).minus(plan.timing.longest_request))
 }
+
+/// A part of the source is further behind than its lag allows, although we call through it at every look: its export may have stopped.
+pub(super) fn behind(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, covered: Time) -> Option<Finding> {
+    let timing = &case.run.plan.timing;
+    let looks = Span(timing.poll.0.saturating_mul(4)).plus(timing.call_timeout);
+    let allowed = case.run.plan.usage.lag.max(usage.lag).plus(timing.longest_request).plus(looks);
+    let late = clock.now().since(covered);
+    if late <= allowed {
+        return None;
+    }
+    let parts: Vec<String> =
+        usage.shards.iter().filter(|s| s.newest.is_some_and(|n| clock.now().since(n) > allowed)).map(|s| s.name.clone()).collect();
+    let who = if parts.is_empty() { "the usage".to_owned() } else { listed(&parts) };
+    Some(
+        Finding::no_data(format!(
+            "{who} is {late} behind although we call through it: check that its export runs, its silence proves nothing"
+        ))
+        .count("behind_ms", late.0)
+        .about(parts),
+    )
+}

@@ -41,7 +41,7 @@ fn quiet<'a>(case: &Case<'a>, usage: &'a UsageTable, clock: &SourceClock<'_>, ke
     let (start, window) = match key {
         Which::Old => (clock.latest([&since.flip, &since.enabled, &since.hold]), timing.drain_window),
         // Nobody ever held a new key that was not flipped to: no use at all is enough.
-        Which::New if !case.run.was_flipped() => (Some(usage.from), Span::ZERO),
+        Which::New if !case.run.was_flipped() => (clock.latest([&since.minted]), Span::ZERO),
         Which::New => (clock.latest([&since.back]), timing.undo_window),
     };
     let start = start
@@ -75,7 +75,10 @@ fn weigh(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Whic
     let ready = since.plus(quiet.window);
     let slow = quiet.slow.filter(|(_, safe)| *safe > ready);
     let shown = covered.since(since);
-    let found = if covered < ready {
+    let behind = source::behind(case, usage, clock, covered).filter(|_| covered < ready);
+    let found = if let Some(behind) = behind {
+        behind
+    } else if covered < ready {
         if quiet.last_use.is_some() { in_use(case, key, quiet, since) } else { too_early(key, quiet, shown, ready.since(covered)) }
     } else if let Some((consumer, safe)) = slow.filter(|(_, safe)| covered < *safe) {
         Finding::inconclusive(format!(

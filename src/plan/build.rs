@@ -537,6 +537,9 @@ fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate]) -> Vec<String> {
             }
         }
     }
+    if !inventory.usage.sees_refused {
+        gaps.push("refused callers are not observable here: none_refused and soak are not judged".into());
+    }
     if inventory.slots.iter().any(|s| s.caps.swap == crate::rotation::Swap::LastWriteWins) {
         gaps.push("a slot has no compare-and-set: its swap is not atomic".into());
     }

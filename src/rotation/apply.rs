@@ -299,7 +299,10 @@ impl Run {
             | Effect::Seal => {}
         }
         match effect {
-            Effect::Mint { marker } => self.minted(marker, done, by),
+            Effect::Mint { marker } => {
+                self.since.minted = Some(stamp.clone());
+                self.minted(marker, done, by);
+            }
             Effect::Stage { slot, .. } => {
                 if let (Done::Staged { version, value, guard }, Some(s)) = (done, self.slot_mut(*slot)) {
                     s.staged = Some((version.clone(), value.clone()));
@@ -391,7 +394,8 @@ impl Run {
         let Done::Minted { id, value, .. } = done else { return };
         match value {
             Some(value) => {
-                self.new = Some(NewKey { id: id.clone(), value: value.clone(), enabled: true, marker: marker.clone() });
+                let (id, value, marker) = (id.clone(), value.clone(), marker.clone());
+                self.new = Some(NewKey { id, value, enabled: true, off_by_others: false, marker });
                 self.value_at_hand = by == By::Answer;
             }
             // Found by a look: it lives, and nobody has its value any more.
@@ -475,7 +479,12 @@ impl Run {
             match drift {
                 Drift::OldDisabled | Drift::OldGone => self.old = OldKey::OffByOthers,
                 Drift::OldEnabled => self.old = OldKey::Enabled,
-                Drift::NewDisabled => self.new_enabled(false),
+                Drift::NewDisabled => {
+                    self.new_enabled(false);
+                    if let Some(new) = &mut self.new {
+                        new.off_by_others = true;
+                    }
+                }
                 Drift::NewGone => self.new = None,
                 Drift::OtherGateway { .. }
                 | Drift::LostCapability { .. }

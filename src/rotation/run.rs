@@ -139,6 +139,8 @@ pub struct NewKey {
     pub value: Fingerprint,
     /// Accepted, as far as this run knows.
     pub enabled: bool,
+    /// Somebody else switched it off; it is never enabled again by us.
+    pub off_by_others: bool,
     /// Its marker.
     pub marker: Marker,
 }
@@ -223,6 +225,8 @@ pub struct GateState {
 pub struct Since {
     /// The run's first session.
     pub start: Option<Stamp>,
+    /// The mint of the new key.
+    pub minted: Option<Stamp>,
     /// The last effect that brought consumers to the new key.
     pub flip: Option<Stamp>,
     /// Hold, or its restart.

@@ -113,6 +113,20 @@ fn the_other_key_must_be_accepted_beside_it() {
 }
 
 #[test]
+fn the_other_key_must_be_accepted_for_the_same_request() {
+    let (run, mut reading) = refused_thrice();
+    reading.calls[1].family = "tools".into();
+    is(&reject(&run, &reading), Verdict::Inconclusive, "was not tried beside the refusal");
+}
+
+#[test]
+fn a_call_from_a_clock_that_was_set_back_does_not_count() {
+    let (mut run, reading) = refused_thrice();
+    run.tested.push(call(Which::Old, "r1", "chat", Accepted, SETTLED + 9_000));
+    is(&reject(&run, &reading), Verdict::Pass, "");
+}
+
+#[test]
 fn a_deletion_starts_the_test_again() {
     let (mut run, reading) = refused_thrice();
     run.since.deleted = Some(stamp(SETTLED + 1));
@@ -264,6 +278,15 @@ fn rows_that_do_not_come_are_waited_for_and_none_is_no_data() {
     let (mut run, reading) = attributed();
     run.tested.clear();
     is(&is_attributed(&run, &reading), Verdict::NoData, "nothing to look for");
+}
+
+#[test]
+fn calls_from_before_the_window_need_no_row() {
+    let (mut run, mut reading) = attributed();
+    run.tested.push(call(Which::New, "r1", "chat", Accepted, NOW - 200));
+    is(&is_attributed(&run, &reading), Verdict::Inconclusive, "1 of the others later than its lag");
+    usage(&mut reading).from = src(NOW - 100);
+    is(&is_attributed(&run, &reading), Verdict::Pass, "2 of 2");
 }
 
 #[test]

@@ -183,6 +183,13 @@ fn a_slow_silent_consumer_is_waited_for_in_the_drain_not_at_its_reload() {
 }
 
 #[test]
+fn a_silent_consumer_that_names_another_value_is_not_waited_for_in_the_drain() {
+    let mut wrong = unseen(FLIP + 1);
+    wrong.acks.push(ack("batch", FLIP + 1, Some("a")));
+    is(&reloaded("batch", &just_reloaded(), &wrong), Verdict::Inconclusive, "another value");
+}
+
+#[test]
 fn a_consumer_that_does_not_come_back_never_fails_the_way_back() {
     let judged = ask(&run_back(), Point::Returned(App::new("worker")), Ask::Coverage { key: Which::Old }, &unseen(NOW));
     is(&judged, Verdict::Inconclusive, "worker");

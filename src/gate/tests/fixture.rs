@@ -145,7 +145,7 @@ pub(super) fn run_of(plan: Plan) -> Run {
     let id = RunId::new("run");
     let marker = Marker::of(&id, 1);
     let mut run = Run::new(id, Arc::new(plan), PlanId::new("plan"));
-    run.new = Some(NewKey { id: KeyId::new("new"), value: print("b"), enabled: true, marker });
+    run.new = Some(NewKey { id: KeyId::new("new"), value: print("b"), enabled: true, off_by_others: false, marker });
     run.phase = Phase::Hold;
     run.since.start = Some(stamp(0));
     run.since.flip = Some(stamp(FLIP));

@@ -44,7 +44,7 @@ fn prepare(run: &Run) -> Step {
         return Step::Press {
             why: "the gateway ended the old key when the new one was made: consumers are refused now, and only the new key can help them"
                 .into(),
-            to: Phase::Flip,
+            to: Phase::Canary,
         };
     }
     early_gate(run, &Point::Prepared).unwrap_or(Step::Move(Phase::Canary))
@@ -67,6 +67,11 @@ fn canary(run: &Run) -> Step {
 }
 
 fn flip(run: &Run) -> Step {
+    let to_move = run.slots.iter().any(|s| s.current == Which::Old) || run.models.values().any(|at| *at == Which::Old);
+    // Whatever a person accepted in between, nobody is sent to a key that was not seen to work since.
+    if let (true, Some(step)) = (to_move, early_gate(run, &Point::Canary)) {
+        return step;
+    }
     if let Some(i) = run.slots.iter().position(|s| s.current == Which::Old) {
         let guard = run.slots.get(i).map(|s| s.guard.clone()).unwrap_or_default();
         return after_look(run, Effect::Promote { slot: slot_no(i), guard });
@@ -241,7 +246,8 @@ fn soak_gate(run: &Run, point: &Point) -> Option<Step> {
     if failed(|a| matches!(a, Ask::Reject { key: Which::Old })).is_some() {
         // The switch did not take everywhere: it is thrown again, and then a person must look. Nobody is hurt by that.
         if run.disables < 3 && run.old == OldKey::DisabledByUs {
-            return Some(Step::Do(Effect::Disable { key: Which::Old, id: run.plan.old.id.clone(), approval: None }));
+            // Not blindly: a person who enabled it again on purpose is not overruled.
+            return Some(after_look(run, Effect::Disable { key: Which::Old, id: run.plan.old.id.clone(), approval: None }));
         }
         return Some(Step::Wait(Wait::Person { why: format!("{why}; the gateway goes on accepting a key it calls disabled") }));
     }

@@ -71,6 +71,7 @@ fn new_key_out(run: &Run) -> Option<Step> {
             match gate(run, &Point::NewSoaked) {
                 Gate::Passed => {}
                 Gate::Judge(not_before) => return Some(Step::Judge { point: Point::NewSoaked, not_before }),
+                Gate::Failed(why) if new.off_by_others => return Some(stuck(run, &why)),
                 // Somebody still needs it: accept it again and drain once more.
                 Gate::Failed(_) => return Some(Step::Do(Effect::Enable { key: Which::New, id: new.id.clone() })),
             }

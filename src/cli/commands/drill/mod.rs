@@ -33,7 +33,8 @@ pub(crate) fn run(args: &Drill, out: &Out) -> Result<u8, Fault> {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let Some((fault, without)) = jobs.get(n) else { return };
                     out.say(&out.paint(Tone::Dim, &format!("  … {}{}", fault.name, if *without { ", its check removed" } else { "" })));
-                    let ended = one::run(fault, *without).map_err(|e| if e.what.is_empty() { "the policy of the drill is not valid".into() } else { e.what });
+                    let ended = one::run(fault, *without)
+                        .map_err(|e| if e.what.is_empty() { "the policy of the drill is not valid".into() } else { e.what });
                     if let Ok(mut results) = results.lock()
                         && let Some(slot) = results.get_mut(n)
                     {

@@ -100,7 +100,14 @@ pub(crate) fn run(fault: &Meant, without: bool) -> Result<Ended, Fault> {
     ended
 }
 
-async fn rotate(fault: &Meant, without: bool, loaded: &LoadedPolicy, sandbox: &sandbox::Running, dir: &Path, out: &Out) -> Result<Ended, Fault> {
+async fn rotate(
+    fault: &Meant,
+    without: bool,
+    loaded: &LoadedPolicy,
+    sandbox: &sandbox::Running,
+    dir: &Path,
+    out: &Out,
+) -> Result<Ended, Fault> {
     let state = StateDir::make(dir.join("state"))?;
     let signal = Signal::default();
     let wired = Wired::connect(&loaded.policy, &state, None, &signal, out)?;
@@ -228,7 +235,8 @@ fn load(sandbox: &sandbox::Running, dir: &Path) -> Result<LoadedPolicy, Fault> {
         .replace("$CONTROL", &urls.control)
         .replace("$LOG", &urls.log.display().to_string())
         .replace("$STORE", &urls.store.display().to_string());
-    let source = Source::from_bytes(dir.join("drill.yaml"), text.clone().into_bytes()).map_err(|p| Fault::new(exit::INTERNAL, p.diagnostic().message))?;
+    let source = Source::from_bytes(dir.join("drill.yaml"), text.clone().into_bytes())
+        .map_err(|p| Fault::new(exit::INTERNAL, p.diagnostic().message))?;
     let parsed = policy::parse(&source, &Overlay::none());
     let Some(policy) = parsed.policy else {
         return Err(Fault::new(exit::INTERNAL, policy::render::text(&parsed.diagnostics, &parsed.sources, false)));
@@ -244,7 +252,10 @@ fn request(method: &str, url: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let length = body.len();
-    write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")?;
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
     let mut answer = String::new();
     stream.take(1 << 20).read_to_string(&mut answer)?;
     Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())

@@ -1,0 +1,113 @@
+//! The journal: the real codec and chain over bytes in memory, with the fence that the file has.
+
+use super::death::around;
+use super::drive;
+use super::scenarios::Prepared;
+use super::world::World;
+use keyroll::journal::Chain;
+use keyroll::ports::{AppendError, Journal};
+use keyroll::rotation::{Record, Time};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What lies on the disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Paper {
+    pub(crate) bytes: Vec<u8>,
+    /// Where the next line goes on.
+    pub(crate) end: Chain,
+    /// Where each line ends.
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Paper {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new(), end: Chain::new(), ends: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, line: &[u8], end: Chain) {
+        self.bytes.extend_from_slice(line);
+        self.ends.push(self.bytes.len());
+        self.end = end;
+    }
+}
+
+/// One session's hold on it.
+pub(crate) struct Pen<'p> {
+    pub(crate) prepared: &'p Prepared,
+    pub(crate) world: Rc<RefCell<World>>,
+    pub(crate) me: u32,
+    pub(crate) chain: Chain,
+}
+
+impl Journal for Pen<'_> {
+    fn append(&mut self, record: &Record) -> Result<u64, AppendError> {
+        let gone = || AppendError::Storage { why: "the process is dead".into() };
+        let pause = {
+            let world = &mut *self.world.borrow_mut();
+            let (effect, before, after) = around(record, world.trail.open);
+            if world.death.dead {
+                return Err(gone());
+            }
+            let at = Time(world.now + world.wall);
+            if world.death.strikes(effect, before) {
+                world.tell(|| format!("DIES {} {}", before.name(), effect.map_or("-", |e| e.name())));
+                if world.death.torn {
+                    // A part of the line reached the disk.
+                    let line = self.chain.clone().append(record, at).map_err(|_| gone())?;
+                    world.journal.bytes.extend_from_slice(&line[..line.len() / 2]);
+                }
+                return Err(gone());
+            }
+            if self.chain != world.journal.end {
+                world.tell(|| format!("process {} is fenced", self.me));
+                return Err(AppendError::Fenced);
+            }
+            let line = self.chain.append(record, at).map_err(|e| AppendError::Storage { why: e.to_string() })?;
+            world.tell(|| format!("[{}] {}", self.me, story(record)));
+            world.journal.push(&line, self.chain.clone());
+            world.youngest = world.youngest.max(self.me);
+            if let Some((promise, what)) = world.trail.take(record, world.now) {
+                world.judge.broken(world.now, promise, what);
+            }
+            if matches!(record, Record::Turned { .. }) {
+                world.turn_at = None;
+            }
+            if world.death.strikes(effect, after) {
+                world.tell(|| format!("DIES {} {}", after.name(), effect.map_or("-", |e| e.name())));
+            }
+            let pause = world.death.pause == Some(world.death.count);
+            if pause {
+                world.death.pause = None;
+            }
+            pause
+        };
+        if pause {
+            drive::rival(&self.world, self.prepared);
+        }
+        Ok(self.chain.seq())
+    }
+
+    fn head(&self) -> String {
+        self.chain.head().to_owned()
+    }
+}
+
+fn story(record: &Record) -> String {
+    match record {
+        Record::Judged { point, checks, .. } => {
+            let open: Vec<String> = checks
+                .iter()
+                .filter(|c| c.verdict != keyroll::rotation::Verdict::Pass)
+                .map(|c| format!("{} {:?}: {}", c.check, c.verdict, c.why))
+                .collect();
+            format!("judged {point:?}: {}", if open.is_empty() { "pass".into() } else { open.join(" | ") })
+        }
+        Record::Calls { ids } => format!("calls {}", ids.len()),
+        Record::Planned { .. } => "planned".into(),
+        other => {
+            let text = format!("{other:?}");
+            text.chars().take(400).collect()
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The consumers, and the log that their calls leave: in shards, with a lag, and sometimes silent.
+
+use super::gateway::{Hand, REPLICAS};
+use keyroll::rotation::RequestId;
+
+/// A row appears at most this much after its time.
+pub(crate) const LAG: i64 = 200;
+
+/// How a pod comes to read its slot again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// By itself, this often.
+    Every(i64),
+    /// When told.
+    Told,
+    /// Never: it was started with a value and keeps it.
+    Never,
+}
+
+/// One process that calls the gateway.
+#[derive(Debug, Clone)]
+pub(crate) struct Pod {
+    /// Its label in the log; pods may share one.
+    pub(crate) label: u16,
+    /// The plan names its label.
+    pub(crate) listed: bool,
+    pub(crate) slot: usize,
+    /// It calls this model and presents no key of ours.
+    pub(crate) model: Option<usize>,
+    pub(crate) cadence: i64,
+    pub(crate) next_call: i64,
+    pub(crate) reads: Reads,
+    pub(crate) holds: usize,
+    /// Who wrote the value it holds.
+    pub(crate) wrote: Hand,
+    pub(crate) loaded_at: i64,
+    pub(crate) replica: usize,
+    /// So many reloads are lost on it.
+    pub(crate) deaf: u8,
+    /// A reload on its way.
+    pub(crate) reload_at: Option<i64>,
+}
+
+/// One line of the gateway's log.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) at: i64,
+    pub(crate) visible: i64,
+    pub(crate) key: Option<usize>,
+    pub(crate) label: u16,
+    pub(crate) own: Option<RequestId>,
+    pub(crate) refused: bool,
+    pub(crate) shard: usize,
+}
+
+/// The log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) rows: Vec<Row>,
+    /// This shard shows nothing between these instants.
+    pub(crate) silent: Option<(usize, i64, i64)>,
+    /// Refused calls leave a row.
+    pub(crate) refused_too: bool,
+}
+
+impl Log {
+    pub(crate) fn add(&mut self, mut row: Row) {
+        if row.refused && !self.refused_too {
+            // The oracle knows of it; the source never shows it.
+            row.visible = i64::MAX;
+        }
+        if let Some((shard, from, to)) = self.silent
+            && shard == row.shard
+            && (from..to).contains(&row.at)
+        {
+            row.visible = row.visible.max(to);
+        }
+        self.rows.push(row);
+    }
+}
+
+/// Names of shards and endpoints, by replica.
+pub(crate) const SHARDS: [&str; REPLICAS] = ["log-0", "log-1"];
+/// Addresses of the replicas.
+pub(crate) const ENDPOINTS: [&str; REPLICAS] = ["r0", "r1"];
+/// Names of callers, by label.
+pub(crate) const LABELS: [&str; 5] = ["web", "worker", "cron", "stranger", "model-user"];

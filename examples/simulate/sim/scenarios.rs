@@ -1,0 +1,416 @@
+//! Plans, and the worlds they are run in.
+
+use super::chain::Paper;
+use super::death::Death;
+use super::fleet::{ENDPOINTS, LABELS, Log, Pod, Reads, SHARDS};
+use super::gateway::{CACHE, Gateway, Hand, Limits, Model, REPLICAS, SETTLES};
+use super::judge::Judge;
+use super::people::People;
+use super::rng::Rng;
+use super::slots::Slot;
+use super::trail::Trail;
+use super::world::{CALL, EPOCH, Faults, Values, World};
+use keyroll::journal::Chain;
+use keyroll::plan::standard_gates;
+use keyroll::rotation::{
+    About, App, ApprovalRule, ConsumerPlan, Disable, Endpoint, EndpointFacts, FrozenPolicy, GATE_SEMANTICS, GatewayCaps, GatewayIdentity,
+    GatewayPlan, KeyId, Kind, KnownBy, MarkerRule, Mint, ModelName, OnFail, OnRefused, Overlap, Phase, Plan, Probe, ReasonKind, Record,
+    Reload, RunId, SlotPlan, Span, Time, Timing, UsageKind, UsagePlan,
+};
+use keyroll::secret::FingerprintKey;
+use std::sync::Arc;
+
+/// Number of the key that every listing must show.
+pub(crate) const SENTINEL: usize = 1;
+/// Number of the admin credential's value.
+pub(crate) const ADMIN_VALUE: usize = 0;
+
+/// What a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scenario {
+    /// All goes well.
+    Forward,
+    /// The new key's calls are attributed to somebody else.
+    CanaryFails,
+    /// A consumer is refused on the new key.
+    HoldFails,
+    /// A person asks to turn back while the old key is disabled.
+    AskedBack,
+    /// The value is chosen by us; two slots, one without a guard.
+    Chosen,
+    /// A provider key with three models.
+    Provider,
+    /// Emergency mode from the start.
+    Emergency,
+    /// A caller nobody listed shows up in the soak.
+    Straggler,
+}
+
+impl Scenario {
+    /// All of them; the first six are those whose deaths are tried exhaustively.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Forward,
+        Self::CanaryFails,
+        Self::HoldFails,
+        Self::AskedBack,
+        Self::Chosen,
+        Self::Provider,
+        Self::Emergency,
+        Self::Straggler,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::CanaryFails => "failing canary",
+            Self::HoldFails => "failing hold",
+            Self::AskedBack => "asked back from disabled",
+            Self::Chosen => "caller-chosen value, two slots",
+            Self::Provider => "provider key, three models",
+            Self::Emergency => "emergency",
+            Self::Straggler => "straggler",
+        }
+    }
+}
+
+/// A scenario with its plan and first line, made once.
+pub(crate) struct Prepared {
+    pub(crate) scenario: Scenario,
+    pub(crate) key: Arc<FingerprintKey>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) run: RunId,
+    pub(crate) paper: Paper,
+}
+
+/// How wild the world is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wild {
+    pub(crate) faults: Faults,
+    pub(crate) people: People,
+}
+
+impl Prepared {
+    /// Makes a scenario's plan and the journal's first line.
+    pub(crate) fn new(scenario: Scenario) -> Result<Self, String> {
+        let key = Arc::new(FingerprintKey::from_bytes(&[7; 32]).map_err(|e| e.to_string())?);
+        let run = RunId::new("0123456789abcdef");
+        let world = bare(scenario, &key, Rng::new(1));
+        let plan = Arc::new(plan(scenario, &world));
+        let record = Record::Planned { run: run.clone(), plan: Box::new((*plan).clone()), plan_id: plan.id() };
+        let mut paper = Paper::new();
+        let mut end = Chain::new();
+        let line = end.append(&record, Time(EPOCH)).map_err(|e| e.to_string())?;
+        paper.push(&line, end);
+        Ok(Self { scenario, key, plan, run, paper })
+    }
+
+    /// A fresh world.
+    pub(crate) fn world(&self, seed: u64, death: Death, wild: Wild) -> World {
+        let bare = bare(self.scenario, &self.key, Rng::new(seed));
+        let Bare { mut rng, gateway, slots, pods, values, supplied, flaky, wrong_owner } = bare;
+        let now = EPOCH;
+        let mut world = World {
+            now,
+            wall: 0,
+            rng: rng.clone(),
+            plan: Arc::clone(&self.plan),
+            run: self.run.clone(),
+            gateway,
+            slots,
+            pods,
+            log: Log { refused_too: true, ..Log::default() },
+            values,
+            old: 0,
+            supplied,
+            late: Vec::new(),
+            faults: wild.faults,
+            listing: None,
+            death,
+            people: wild.people,
+            judge: Judge::default(),
+            trail: Trail::default(),
+            looked: 0,
+            youngest: 0,
+            journal: self.paper.clone(),
+            claimed: true,
+            child_until: 0,
+            turn_at: None,
+            asks_back: self.scenario == Scenario::AskedBack,
+            approver: Some(0),
+            admin_is: None,
+            scanned: false,
+            sealed: false,
+            disabled_at: None,
+            flaky,
+            wrong_owner,
+            calls: 0,
+            story: None,
+        };
+        if wild.people.chance > 0 || wild.faults.lost > 0 {
+            stir(&mut world, &mut rng);
+        }
+        // Some traffic lies behind.
+        world.advance(now + 3_000);
+        world
+    }
+}
+
+/// A world that differs a little from every other.
+fn stir(world: &mut World, rng: &mut Rng) {
+    for pod in &mut world.pods {
+        pod.cadence = pod.cadence * rng.span(60, 101) / 100;
+        pod.next_call += rng.span(0, pod.cadence);
+        if rng.chance(60) {
+            pod.deaf = u8::try_from(rng.below(4)).unwrap_or(0);
+        }
+        if let Reads::Every(ttl) = &mut pod.reads
+            && rng.chance(100)
+        {
+            *ttl = rng.span(500, 9_000);
+        }
+    }
+    if rng.chance(80) {
+        world.pods.push(stranger(EPOCH + rng.span(0, 20_000), rng.span(2_000, 20_000)));
+    }
+    if rng.chance(150) {
+        world.log.refused_too = false;
+    }
+    if rng.chance(150) {
+        world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 30_000)) };
+    }
+    world.asks_back |= rng.chance(50);
+}
+
+struct Bare {
+    rng: Rng,
+    gateway: Gateway,
+    slots: Vec<Slot>,
+    pods: Vec<Pod>,
+    values: Values,
+    supplied: Option<usize>,
+    flaky: Option<u16>,
+    wrong_owner: bool,
+}
+
+fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
+    let mut values = Values::new(Arc::clone(key));
+    let numbers: Vec<usize> = (0..5).map(|_| values.fresh()).collect();
+    let mut gateway = Gateway::new(rng.chance(500));
+    let limits = Limits { budget: Some(100), models: Some(3) };
+    for value in [numbers[1], numbers[2], numbers[3]] {
+        gateway.make(value, "", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
+    }
+    let old = numbers[1];
+    let provider = scenario == Scenario::Provider;
+    let two = scenario == Scenario::Chosen;
+    let mut slots = Vec::new();
+    if !provider {
+        slots.push(Slot::new(old, true));
+    }
+    if two {
+        slots.push(Slot::new(old, false));
+    }
+    let pod = |label: u16, slot: usize, cadence: i64, reads: Reads, first: i64| Pod {
+        label,
+        listed: true,
+        slot,
+        model: None,
+        cadence,
+        next_call: EPOCH + first,
+        reads,
+        holds: old,
+        wrote: Hand::Before,
+        loaded_at: EPOCH,
+        replica: usize::from(label) % REPLICAS,
+        deaf: 0,
+        reload_at: None,
+    };
+    let last = if two { 1 } else { 0 };
+    let mut pods = Vec::new();
+    if provider {
+        for m in 0..3 {
+            gateway.models.push(Model { name: ModelName::new(format!("model-{m}")), points: vec![(0, [EPOCH; REPLICAS])] });
+            let mut caller = pod(4, 0, 900, Reads::Never, 100 * i64::try_from(m).unwrap_or(0));
+            caller.model = Some(m);
+            pods.push(caller);
+        }
+    } else {
+        pods.push(pod(0, 0, 700, Reads::Every(600), 50));
+        pods.push(pod(0, 0, 1_100, Reads::Every(900), 250));
+        pods.push(pod(1, 0, 900, Reads::Told, 150));
+        pods.push(pod(2, last, 1_900, Reads::Told, 350));
+    }
+    if scenario == Scenario::Straggler {
+        pods.push(stranger(i64::MAX, 5_000));
+    }
+    for p in pods.iter_mut().filter(|p| !p.listed) {
+        p.holds = old;
+    }
+    Bare {
+        rng,
+        gateway,
+        slots,
+        pods,
+        values,
+        supplied: provider.then(|| numbers[4]),
+        flaky: (scenario == Scenario::HoldFails).then_some(0),
+        wrong_owner: scenario == Scenario::CanaryFails,
+    }
+}
+
+/// A caller that nobody listed and that keeps the old value for ever. It first calls then, or half a second after the disable.
+fn stranger(first: i64, cadence: i64) -> Pod {
+    Pod {
+        label: 3,
+        listed: false,
+        slot: 0,
+        model: None,
+        cadence,
+        next_call: first,
+        reads: Reads::Never,
+        holds: 1,
+        wrote: Hand::Before,
+        loaded_at: EPOCH,
+        replica: 0,
+        deaf: 0,
+        reload_at: None,
+    }
+}
+
+fn plan(scenario: Scenario, world: &Bare) -> Plan {
+    let provider = scenario == Scenario::Provider;
+    let kind = if provider {
+        Kind::Provider { models: world.gateway.models.iter().map(|m| m.name.clone()).collect(), all: true }
+    } else {
+        Kind::Router
+    };
+    let mint = match scenario {
+        Scenario::Chosen => Mint::CallerChooses,
+        Scenario::Provider => Mint::Supplied,
+        Scenario::Forward
+        | Scenario::CanaryFails
+        | Scenario::HoldFails
+        | Scenario::AskedBack
+        | Scenario::Emergency
+        | Scenario::Straggler => Mint::ShownOnce,
+    };
+    let ms = |n: i64| Span(u64::try_from(n).unwrap_or(0));
+    let caps = GatewayCaps {
+        overlap: Overlap::SeparateIds,
+        mint,
+        marker: MarkerRule::Label(64),
+        disable: Disable::Reversible,
+        settles_in: ms(SETTLES),
+        refusal_cache: ms(CACHE),
+        created_at: true,
+        known_by: KnownBy::Measured,
+    };
+    let usage = UsagePlan {
+        kind: UsageKind::Rows,
+        sees_refused: true,
+        names_caller: true,
+        lag: ms(super::fleet::LAG),
+        shards: SHARDS.iter().map(|s| (*s).to_owned()).collect(),
+        reaches: Some(Time(0)),
+        source: "the fake log".into(),
+    };
+    let timing = Timing {
+        poll: ms(1_500),
+        call_timeout: ms(CALL),
+        send_before: ms(500),
+        observation: ms(1_000),
+        drain_window: ms(4_000),
+        soak: ms(2_500),
+        undo_window: ms(3_000),
+        repeats: 2,
+        longest_request: ms(100),
+        longest_gap: Span::hours(1),
+        reload_within: ms(4_500),
+    };
+    let gates = standard_gates(&kind, &caps, &usage, &timing);
+    let consumer = |label: usize, cadence: i64, reload: Reload, acks: bool| ConsumerPlan {
+        app: App::new(LABELS[label]),
+        owner: "team".into(),
+        reload,
+        cadence: ms(cadence),
+        seen_as: vec![LABELS[label].to_owned()],
+        acks,
+    };
+    let told = || Reload::Told { how: "told".into() };
+    let consumers = if provider {
+        Vec::new()
+    } else {
+        vec![
+            consumer(0, 1_200, Reload::Dynamic { ttl: ms(900) }, false),
+            consumer(1, 1_000, told(), true),
+            consumer(2, 2_000, told(), false),
+        ]
+    };
+    let approvals = match scenario {
+        Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {
+            vec![ApprovalRule { phase: Phase::Revoke, role: "security".into(), not_requester: true }]
+        }
+        Scenario::CanaryFails | Scenario::HoldFails | Scenario::AskedBack | Scenario::Provider | Scenario::Emergency => Vec::new(),
+    };
+    Plan {
+        v: 1,
+        gate_semantics: GATE_SEMANTICS,
+        made_at: Time(EPOCH),
+        about: About {
+            credential: "chat".into(),
+            owner: "team".into(),
+            environment: "production".into(),
+            reason: "scheduled".into(),
+            reason_kind: ReasonKind::Scheduled,
+            ticket: None,
+            requester: Some("ops".into()),
+        },
+        policy: FrozenPolicy { file: "p.yaml".into(), sha256: "00".into(), text: String::new(), effective: String::new() },
+        gateway: GatewayPlan {
+            driver: "fake".into(),
+            identity: GatewayIdentity { base: "fake".into(), tenant: "one".into(), principal: "admin".into(), build: "1".into() },
+            caps,
+            endpoints: ENDPOINTS
+                .iter()
+                .zip(SHARDS)
+                .map(|(e, s)| EndpointFacts { endpoint: Endpoint::new(*e), shard: Some(s.to_owned()) })
+                .collect(),
+        },
+        kind,
+        old: world.gateway.facts(0),
+        sentinel: Some(KeyId::new("key-2")),
+        known_ids: vec![KeyId::new("key-1"), KeyId::new("key-2"), KeyId::new("key-3")],
+        slots: world
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(i, s)| SlotPlan {
+                name: format!("slot {i}"),
+                address: format!("fake/{i}"),
+                caps: s.caps.clone(),
+                guard: s.guard(),
+                current_is: Some(world.values.print(s.current)),
+            })
+            .collect(),
+        consumers,
+        unclaimed: Vec::new(),
+        probes: vec![Probe { family: "chat".into(), model: "m".into(), stream: false }],
+        usage,
+        gates,
+        approvals,
+        timing,
+        windows: None,
+        accept: Vec::new(),
+        on_fail: OnFail::Rollback,
+        on_refused_caller: OnRefused::Reopen,
+        by_hand: Vec::new(),
+        watcher: None,
+        exceptions: Vec::new(),
+        claims: vec!["fake".into()],
+        hosts: Vec::new(),
+        evidence: vec!["old_key_negative_test".into()],
+        gaps: Vec::new(),
+        warnings: Vec::new(),
+        fingerprint_check: String::new(),
+    }
+}

@@ -1,0 +1,177 @@
+//! What the journal says so far, kept apart from the fold so that the oracle does not trust what it judges.
+
+use keyroll::rotation::{Effect, EffectKind, Outcome, Phase, Place, Record, Verdict, Which};
+
+/// The oracle's own reading of the journal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trail {
+    /// The intent without an outcome.
+    pub(crate) open: Option<EffectKind>,
+    /// The run turned back.
+    pub(crate) undo: bool,
+    /// Emergency mode.
+    pub(crate) emergency: bool,
+    /// Gates that let through since the last thing that made them worthless, and when.
+    passed: Vec<(Place, i64)>,
+    /// The old key's end was begun once: from there on it only goes forward.
+    pub(crate) delete_begun: bool,
+    /// The new key was made current somewhere, or a model was pointed at it.
+    pub(crate) flipped: bool,
+    /// When, for the first time.
+    pub(crate) flipped_at: Option<i64>,
+    /// Somebody accepted a difference in permissions.
+    pub(crate) scope_accepted: bool,
+    /// Somebody accepted a difference at all.
+    pub(crate) accepted: bool,
+    /// Callers that may stay.
+    pub(crate) excepted: Vec<String>,
+    /// A question was answered with yes since the last thing that voids it.
+    pub(crate) approved: bool,
+    /// The end is written.
+    pub(crate) finished: bool,
+    /// Somebody asked to turn back, and it was written.
+    pub(crate) turned: bool,
+}
+
+impl Trail {
+    /// This gate let through, and when.
+    pub(crate) fn passed(&self, place: Place) -> Option<i64> {
+        self.passed.iter().find(|(p, _)| *p == place).map(|(_, at)| *at)
+    }
+
+    /// Takes in a line. Answers what the line must not have said, if it is so.
+    pub(crate) fn take(&mut self, record: &Record, now: i64) -> Option<(u8, &'static str)> {
+        match record {
+            Record::Began { effect, .. } => {
+                self.open = Some(effect.kind());
+                self.began(effect, now)
+            }
+            Record::Ended { outcome, .. } => {
+                match outcome {
+                    Outcome::Unknown { .. } => {}
+                    Outcome::Done(_) | Outcome::NotDone { .. } | Outcome::Refused { .. } | Outcome::Conflict { .. } => self.open = None,
+                }
+                None
+            }
+            Record::Judged { point, checks, .. } => {
+                let place = point.place();
+                let good = !checks.is_empty()
+                    && checks.iter().all(|c| match c.verdict {
+                        Verdict::Pass | Verdict::Waived => true,
+                        Verdict::Skipped => self.emergency,
+                        Verdict::Fail | Verdict::Inconclusive | Verdict::NoData | Verdict::Error => false,
+                    });
+                self.passed.retain(|(p, _)| *p != place);
+                if good {
+                    self.passed.push((place, now));
+                }
+                if checks.iter().any(|c| c.verdict == Verdict::Fail) {
+                    self.approved = false;
+                }
+                None
+            }
+            Record::Moved { to } => {
+                let gate = match to {
+                    Phase::Prepare => return None,
+                    Phase::Canary => Place::Prepared,
+                    Phase::Flip => Place::Canary,
+                    Phase::Hold => Place::Flipped,
+                    Phase::Revoke => Place::Drained,
+                    Phase::Archive => Place::Gone,
+                };
+                self.passed(gate).is_none().then_some((2, "a phase was left although its gate had not passed"))
+            }
+            Record::Turned { .. } => {
+                self.undo = true;
+                self.turned = true;
+                self.forget();
+                None
+            }
+            Record::Reopened { .. } => {
+                self.forget();
+                None
+            }
+            Record::Amended { accepts, .. } => {
+                use keyroll::rotation::Drift;
+                self.accepted = true;
+                self.scope_accepted |= accepts.iter().any(|d| matches!(d, Drift::OldScope { .. } | Drift::NewScope { .. }));
+                // What led to the phase the run is in is accepted with it; what must be fresh is not.
+                self.approved = false;
+                self.passed.retain(|(p, _)| matches!(p, Place::Bound | Place::Canary));
+                None
+            }
+            Record::Answered { yes, .. } => {
+                self.approved = *yes;
+                None
+            }
+            Record::Excepted { exception, .. } => {
+                self.excepted.push(exception.app.as_str().to_owned());
+                None
+            }
+            Record::Emergency { .. } => {
+                self.emergency = true;
+                None
+            }
+            Record::Finished { .. } => {
+                self.finished = true;
+                None
+            }
+            Record::Planned { .. }
+            | Record::Opened { .. }
+            | Record::Looked { .. }
+            | Record::Spawned { .. }
+            | Record::Calls { .. }
+            | Record::Asked { .. }
+            | Record::Waived { .. }
+            | Record::Parked { .. }
+            | Record::Stuck { .. }
+            | Record::Noted { .. }
+            | Record::Unlocked { .. }
+            | Record::Checkpoint { .. } => None,
+        }
+    }
+
+    fn began(&mut self, effect: &Effect, now: i64) -> Option<(u8, &'static str)> {
+        let passed = self.passed.clone();
+        let lacks = |place: Place, what: &'static str| passed.iter().all(|(p, _)| *p != place).then_some((2, what));
+        match effect {
+            Effect::Mint { .. } => lacks(Place::Bound, "a key was made although nothing had shown that the slots hold the old one"),
+            Effect::Promote { .. } | Effect::Repoint { to: Which::New, .. } => {
+                self.flipped = true;
+                self.flipped_at = self.flipped_at.or(Some(now));
+                self.passed(Place::Canary).is_none().then_some((2, "the new key was made current without a canary"))
+            }
+            Effect::Demote { .. } | Effect::Repoint { to: Which::Old, .. } => {
+                lacks(Place::OldAccepted, "consumers were sent back before the old key was seen accepted")
+            }
+            Effect::Disable { key: Which::Old, .. } => lacks(Place::BeforeDisable, "the old key was disabled without fresh gates"),
+            // A second delete goes on from the point of no return.
+            Effect::Delete { key: Which::Old, .. } if self.delete_begun => None,
+            Effect::Delete { key: Which::Old, .. } => {
+                self.delete_begun = true;
+                lacks(Place::BeforeDelete, "the old key was deleted without fresh gates")
+            }
+            Effect::Disable { key: Which::New, .. } if self.flipped => {
+                lacks(Place::NewDrained, "the new key was disabled before it was seen unused")
+            }
+            Effect::Delete { key: Which::New, .. } if self.flipped => lacks(Place::NewSoaked, "the new key was deleted without a soak"),
+            Effect::Stage { .. }
+            | Effect::Reload { .. }
+            | Effect::Disable { .. }
+            | Effect::Enable { .. }
+            | Effect::Delete { .. }
+            | Effect::Discard { .. }
+            | Effect::Fence { .. }
+            | Effect::DropPending { .. }
+            | Effect::Retire { .. }
+            | Effect::MarkLive { .. }
+            | Effect::Scan
+            | Effect::Seal => None,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.passed.clear();
+        self.approved = false;
+    }
+}
