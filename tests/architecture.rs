@@ -68,6 +68,11 @@ fn children_are_started_in_one_place() {
 }
 
 #[test]
+fn http_clients_are_built_in_one_place() {
+    check(rules::clients);
+}
+
+#[test]
 fn the_practice_gateway_is_known_to_its_adapter_only() {
     check(rules::practice_gateway);
 }

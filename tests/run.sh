@@ -85,7 +85,7 @@ counted() {
     if ((f > 0)); then failures+=("$name"); fi
 }
 
-# sum FILE PATTERN: the first group of each match in the summary lines, added up.
+# sum FILE PATTERN: the first group of each match in the summary lines, added up. What a test itself prints is indented and does not count.
 sum() {
     local total=0 line number
     while IFS= read -r line; do
@@ -94,7 +94,7 @@ sum() {
             total=$((total + number))
             line=${line#*"${BASH_REMATCH[0]}"}
         done
-    done < <(grep -E '^ *(Summary \[|test result:)' "$1" || true)
+    done < <(grep -E '^( *Summary \[|test result:)' "$1" || true)
     echo "$total"
 }
 

@@ -117,7 +117,8 @@ fn the_readme_lists_every_exit_code() {
 fn the_readme_refuses_exactly_what_the_build_refuses() {
     let readme = fs::read_to_string("README.md").unwrap();
     let row = |name: &str| readme.lines().find(|line| line.starts_with(&format!("| {name} | "))).unwrap().to_owned();
-    let of = |kind: &str| schema()["$defs"][kind]["oneOf"].as_array().map(names).unwrap_or_default();
+    let of =
+        |kind: &str| schema().pointer(&format!("/$defs/{kind}/oneOf")).and_then(|v| v.as_array()).map(|v| names(v)).unwrap_or_default();
     for (kind, name) in [("Gateway", "gateways"), ("Slot", "slots")] {
         let (row, words) = (row(name), of(kind));
         assert!(words.len() > 5, "{kind}: {words:?}");
@@ -127,8 +128,8 @@ fn the_readme_refuses_exactly_what_the_build_refuses() {
     }
 }
 
-fn names(variants: &Vec<serde_json::Value>) -> Vec<String> {
-    variants.iter().filter_map(|v| v["required"][0].as_str()).map(str::to_owned).collect()
+fn names(variants: &[serde_json::Value]) -> Vec<String> {
+    variants.iter().filter_map(|v| v.pointer("/required/0")?.as_str()).map(str::to_owned).collect()
 }
 
 fn keyroll_help() -> String {

@@ -1,7 +1,9 @@
 //! The rules. Each takes the tree and answers with findings, `file:line: what, and what to do`.
 
 use crate::paths;
-use crate::table::{CHILDREN, CLOCK_WORDS, CLOCKS, CLOSED, LONG_FILES, MOST_LINES, May, NO_WILDCARD, PLACES, PRACTICE, PURE, Place};
+use crate::table::{
+    CHILDREN, CLIENTS, CLOCK_WORDS, CLOCKS, CLOSED, LONG_FILES, MOST_LINES, May, NO_WILDCARD, PLACES, PRACTICE, PURE, Place,
+};
 use crate::text::places;
 use crate::tree::{File, Tree};
 
@@ -119,6 +121,14 @@ pub fn panics(tree: &Tree) -> Vec<String> {
 pub fn children(tree: &Tree) -> Vec<String> {
     let outside = |f: &File| !listed(CHILDREN, f);
     words(tree, &["process::Command", "Command::new"], outside, |word| format!("`{word}`; start children through `support::child`"))
+}
+
+/// HTTP clients are built in one place.
+pub fn clients(tree: &Tree) -> Vec<String> {
+    let outside = |f: &File| !listed(CLIENTS, f);
+    words(tree, &["Client::new", "Client::builder", "ClientBuilder"], outside, |word| {
+        format!("`{word}`; take a client from `support::http`")
+    })
 }
 
 /// The practice gateway is no special case.

@@ -138,6 +138,13 @@ pub const CLOCK_WORDS: &[&str] = &["SystemTime::now", "Instant::now", "Utc::now"
 /// Where another program may be started: with an empty environment, a group of its own, and bounded output.
 pub const CHILDREN: &[(&str, &str)] = &[("src/support/", "the one way to start a child, and to ask whether one still lives")];
 
+/// Where an HTTP client may be built. Elsewhere it would follow redirects with a credential, and repeat calls that made something.
+pub const CLIENTS: &[(&str, &str)] = &[
+    ("src/support/http.rs", "no redirects, no repeats, bounded bodies"),
+    ("src/sandbox/", "its consumers are programs of their own"),
+    ("src/cli/wire/witness.rs", "stops the consumers of the embedded gateway; sends no credential"),
+];
+
 /// Who may name the practice gateway: it is for learning and for faults, never a special case of the machine.
 pub const PRACTICE: &[(&str, &str)] = &[
     ("src/sandbox/", "is it"),
@@ -163,5 +170,7 @@ pub const NO_WILDCARD: &[&str] = &["src/rotation/next/", "src/engine/"];
 pub const MOST_LINES: usize = 500;
 
 /// Longer files, each with the reason and the length it may not exceed. An entry that is no longer needed fails.
-pub const LONG_FILES: &[(&str, usize, &str)] =
-    &[("src/plan/build.rs", 580, "one refusal per missing capability, kept beside the field of the plan that it guards")];
+pub const LONG_FILES: &[(&str, usize, &str)] = &[
+    ("src/plan/build.rs", 580, "one refusal per missing capability, kept beside the field of the plan that it guards"),
+    ("src/rotation/apply.rs", 530, "the fold: every record in one place, so that none is applied twice or forgotten"),
+];

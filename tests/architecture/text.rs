@@ -193,9 +193,9 @@ pub fn places(text: &str, word: &str) -> Vec<usize> {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word)
         .filter(|(at, _)| {
-            let before = text[..*at].chars().next_back();
-            let after = text[at + word.len()..].chars().next();
-            !(before.is_some_and(part) && word.starts_with(part)) && !(after.is_some_and(part) && word.ends_with(part))
+            let goes_on_before = word.starts_with(part) && text[..*at].ends_with(part);
+            let goes_on_after = word.ends_with(part) && text[at + word.len()..].starts_with(part);
+            !goes_on_before && !goes_on_after
         })
         .map(|(at, _)| at)
         .collect()
