@@ -5,7 +5,13 @@
 //! cargo run --release --example simulate -- --replay 1234567890
 //! cargo run --release --example simulate -- --replay Forward:12:40
 //! ```
-#![allow(clippy::print_stdout, reason = "a program that reports")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::nonminimal_bool,
+    reason = "a program that reports, over tables that it made itself"
+)]
 
 mod sim;
 

@@ -195,7 +195,7 @@ pub fn places(text: &str, word: &str) -> Vec<usize> {
         .filter(|(at, _)| {
             let goes_on_before = word.starts_with(part) && text[..*at].ends_with(part);
             let goes_on_after = word.ends_with(part) && text[at + word.len()..].starts_with(part);
-            !goes_on_before && !goes_on_after
+            !(goes_on_before || goes_on_after)
         })
         .map(|(at, _)| at)
         .collect()
