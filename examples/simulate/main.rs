@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example simulate -- --runs 1000000 --seed 7
-//! cargo run --release --example simulate -- --replay 1234567890
+//! cargo run --release --example simulate -- --replay 1234567890.2
 //! cargo run --release --example simulate -- --replay Forward:12:40
 //! ```
 #![allow(
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let args = match arguments() {
         Ok(args) => args,
         Err(why) => {
-            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--replay SEED | --replay Scenario:DEATH:DEATH]");
+            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--replay SEED.BRANCH | --replay Scenario:DEATH:DEATH]");
             return ExitCode::from(2);
         }
     };
@@ -118,12 +118,12 @@ fn work(args: &Args, firsts: &[(usize, u32)], stride: u32, next: &AtomicU64, don
         done.fetch_add(tally.runs - before, Ordering::Relaxed);
     }
     loop {
-        let n = done.fetch_add(1, Ordering::Relaxed);
-        if n >= args.runs {
+        if done.load(Ordering::Relaxed) >= args.runs {
             return tally;
         }
+        let n = next.fetch_add(1, Ordering::Relaxed);
         let seed = Rng::new(args.seed.wrapping_mul(0x9e37_79b9).wrapping_add(n)).next();
-        campaign::sampled(&prepared, seed, &mut tally);
+        done.fetch_add(campaign::sampled(&prepared, seed, &mut tally), Ordering::Relaxed);
     }
 }
 

@@ -120,6 +120,8 @@ impl Chain {
         let seq = self.seq.saturating_add(1);
         let mut line =
             format!("{{\"v\":{FORMAT},\"seq\":{seq},\"at\":\"{}\",\"prev\":\"{}\",\"record\":", at.rfc3339(), self.head).into_bytes();
+        // A reading is a good kilobyte: growing to it step by step costs more than asking for it.
+        line.reserve(2048);
         serde_json::to_writer(&mut line, record).map_err(|e| JournalError::Encode { why: e.to_string() })?;
         line.push(b'}');
         let hash = sha256_hex(&line);

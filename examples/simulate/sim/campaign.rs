@@ -1,7 +1,7 @@
 //! Many runs: every single and double death of six scenarios, then sampled worlds by seed; and a tally of where processes died.
 
 use super::death::Crash;
-use super::drive::{Left, Report, Spec, run};
+use super::drive::{Left, Report, Spec, begin, branch, run};
 use super::judge::Violation;
 use super::people::People;
 use super::rng::Rng;
@@ -32,6 +32,7 @@ pub(crate) type Cell = (EffectKind, Crash, Left);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) runs: u64,
+    pub(crate) times: BTreeMap<String, (u128, u128)>,
     pub(crate) last: Option<std::time::Instant>,
     pub(crate) left: BTreeMap<Left, u64>,
     pub(crate) matrix: BTreeMap<Cell, u64>,
@@ -47,6 +48,13 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, calm: bool, replay: impl Fn() -> String) {
         self.runs += 1;
+        if let (true, Some(l)) = (SLOW, self.last) {
+            let kind = format!("{} {:?}", if calm { "calm" } else { "wild" }, report.left);
+            let e = self.times.entry(kind).or_default();
+            e.0 += 1;
+            e.1 += l.elapsed().as_micros();
+            if self.runs % 3000 == 0 { eprintln!("{:?}", self.times.iter().map(|(k, (n, t))| format!("{k}: {n} x {} us", t / n)).collect::<Vec<_>>()); }
+        }
         if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 400) {
             eprintln!("SLOW {:?} {}", self.last.map(|l| l.elapsed()), replay());
         }
@@ -103,7 +111,7 @@ pub(crate) fn calm(deaths: &[u32]) -> Spec {
 
 /// How many boundaries a run without deaths has.
 pub(crate) fn boundaries(prepared: &Prepared) -> u32 {
-    run(prepared, &calm(&[])).boundaries.first().copied().unwrap_or(0)
+    begin(prepared, &calm(&[])).boundaries()
 }
 
 /// A death at one boundary, and then (every `stride`th of) a second one wherever the next session can have it.
@@ -112,71 +120,86 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
         let list: Vec<String> = deaths.iter().map(u32::to_string).collect();
         format!("{:?}:{}", prepared.scenario, list.join(":"))
     };
-    let once = run(prepared, &calm(&[first]));
+    let begun = begin(prepared, &calm(&[first]));
+    let once = branch(prepared, &calm(&[first]), &begun);
     tally.add(prepared.scenario, &once, true, || name(&[first]));
     let second = once.boundaries.get(1).copied().unwrap_or(0);
     let mut at = if stride > 1 { first % stride } else { 0 };
     while at < second {
-        let twice = run(prepared, &calm(&[first, at]));
+        let twice = branch(prepared, &calm(&[first, at]), &begun);
         tally.add(prepared.scenario, &twice, true, || name(&[first, at]));
         at += stride.max(1);
     }
 }
 
-/// The world of a seed: the same seed, the same world.
-pub(crate) fn spec_of(seed: u64) -> (usize, Spec) {
+/// So many ways to go on are tried after one first session.
+pub(crate) const BRANCHES: u64 = 6;
+
+/// The world of a seed, and one of the ways it goes on: the same seed and branch, the same run.
+pub(crate) fn spec_of(seed: u64, branch: u64) -> (usize, Spec) {
     let mut rng = Rng::new(seed);
     let scenario = usize::try_from(rng.below(8)).unwrap_or(0);
     let kind = rng.below(100);
-    let mut death = |likely: u64| -> Vec<u32> {
-        let n = rng.below(likely);
-        (0..n).map(|i| u32::try_from(rng.below(230 - 40 * i)).unwrap_or(0)).collect()
-    };
-    let deaths = if kind < 40 { [death(2), death(4), death(4)].concat().into_iter().take(3).collect() } else { death(4) };
-    let mut rng = Rng::new(seed ^ 0xabcd);
-    let mut spec = Spec { seed, deaths, torn: rng.chance(300), patience: PATIENT, ..Spec::default() };
-    if rng.chance(250) {
+    let calm = kind < 55;
+    let mut spec = Spec { seed, branch, torn: rng.chance(300), patience: PATIENT, ..Spec::default() };
+    spec.deaths.push(if calm || rng.chance(800) { u32::try_from(rng.below(190)).unwrap_or(0) } else { NEVER });
+    if rng.chance(200) {
         spec.patience = [100, 500, 2_000][usize::try_from(rng.below(3)).unwrap_or(0)];
     }
-    if kind >= 40 {
-        let some = |rng: &mut Rng, most: u64| if rng.chance(400) { u32::try_from(rng.below(most)).unwrap_or(0) } else { 0 };
-        spec.wild.faults = Faults {
-            lost: some(&mut rng, 80),
-            unsent: some(&mut rng, 60),
-            late: some(&mut rng, 80),
-            refused: some(&mut rng, 25),
-            unread: some(&mut rng, 15),
-            broad: if rng.chance(30) { 1000 } else { 0 },
-        };
-        let chance = if rng.chance(600) { u32::try_from(1 + rng.below(20)).unwrap_or(1) } else { 0 };
-        spec.wild.people =
-            People { chance, left: if chance > 0 { u8::try_from(1 + rng.below(3)).unwrap_or(1) } else { 0 }, ..People::default() };
+    if !calm {
+        wild(&mut spec, &mut rng);
     }
     if (80..90).contains(&kind) {
         spec.pause = Some(u32::try_from(1 + rng.below(200)).unwrap_or(1));
     }
     if kind >= 90 {
         spec.restore = Some(usize::try_from(1 + rng.below(40)).unwrap_or(1));
-        if spec.deaths.is_empty() {
-            spec.deaths.push(u32::try_from(rng.below(200)).unwrap_or(0));
-        }
+    }
+    // What comes after the first session differs in each branch.
+    let mut rng = Rng::new(seed ^ branch.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    for most in [160, 120] {
+        let dies = calm || rng.chance(400);
+        spec.deaths.push(if dies { u32::try_from(rng.below(most)).unwrap_or(0) } else { NEVER });
     }
     (scenario, spec)
 }
 
-/// One sampled run.
-pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) {
-    let (scenario, spec) = spec_of(seed);
-    let calm = spec.wild.people.chance == 0 && spec.wild.faults.any() == 0 && spec.restore.is_none() && spec.pause.is_none();
-    let calm = calm && spec.patience == PATIENT;
-    let report = run(&prepared[scenario], &spec);
-    tally.add(prepared[scenario].scenario, &report, calm, || seed.to_string());
+/// No session has so many boundaries.
+const NEVER: u32 = u32::MAX;
+
+fn wild(spec: &mut Spec, rng: &mut Rng) {
+    let mut some = |most: u64| if rng.chance(400) { u32::try_from(rng.below(most)).unwrap_or(0) } else { 0 };
+    spec.wild.faults = Faults { lost: some(80), unsent: some(60), late: some(80), refused: some(25), unread: some(15), broad: 0 };
+    if rng.chance(30) {
+        spec.wild.faults.broad = 1000;
+    }
+    if rng.chance(600) {
+        let chance = u32::try_from(1 + rng.below(20)).unwrap_or(1);
+        spec.wild.people = People { chance, left: u8::try_from(1 + rng.below(3)).unwrap_or(1), ..People::default() };
+    }
 }
 
-/// A run as its failure named it: a seed, or a scenario and its deaths.
+/// The runs of one seed. Answers how many there were.
+pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) -> u64 {
+    let (scenario, spec) = spec_of(seed, 1);
+    let prepared = &prepared[scenario];
+    let calm = spec.wild.people.chance == 0 && spec.wild.faults.any() == 0 && spec.restore.is_none() && spec.pause.is_none();
+    let calm = calm && spec.patience == PATIENT;
+    let begun = begin(prepared, &spec);
+    let branches = if begun.goes_on() { BRANCHES } else { 1 };
+    for b in 1..=branches {
+        let (_, spec) = spec_of(seed, b);
+        let report = branch(prepared, &spec, &begun);
+        tally.add(prepared.scenario, &report, calm, || format!("{seed}.{b}"));
+    }
+    branches
+}
+
+/// A run as its failure named it: a seed and a branch, or a scenario and its deaths.
 pub(crate) fn replay(prepared: &[Prepared], text: &str) -> Option<Report> {
-    if let Ok(seed) = text.parse::<u64>() {
-        let (scenario, spec) = spec_of(seed);
+    let (head, tail) = text.split_once('.').unwrap_or((text, "1"));
+    if let (Ok(seed), Ok(branch)) = (head.parse::<u64>(), tail.parse::<u64>()) {
+        let (scenario, spec) = spec_of(seed, branch);
         return Some(run(&prepared[scenario], &Spec { story: true, ..spec }));
     }
     let mut parts = text.split(':');

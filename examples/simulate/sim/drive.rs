@@ -32,6 +32,8 @@ pub(crate) struct Spec {
     pub(crate) restore: Option<usize>,
     /// A process waits this long for one thing before it parks.
     pub(crate) patience: u64,
+    /// After the first session chance goes on differently in each branch.
+    pub(crate) branch: u64,
     pub(crate) story: bool,
 }
 
@@ -79,57 +81,111 @@ enum Word {
     Emergency,
 }
 
-/// Runs one run to its end, or until nothing moves it any more.
-pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
+/// A run after its first session: from here it can go on in many ways.
+pub(crate) struct Begun {
+    world: World,
+    /// How the first session ended; none when it died.
+    stop: Option<Stop>,
+    word: Word,
+    boundaries: u32,
+}
+
+impl Begun {
+    /// Boundaries of the first session.
+    pub(crate) fn boundaries(&self) -> u32 {
+        self.boundaries
+    }
+
+    /// The first session did not end the run.
+    pub(crate) fn goes_on(&self) -> bool {
+        !matches!(self.stop, Some(Stop::Finished(_)))
+    }
+}
+
+/// The first session of a run.
+pub(crate) fn begin(prepared: &Prepared, spec: &Spec) -> Begun {
     let death = Death { planned: spec.deaths.clone(), torn: spec.torn, pause: spec.pause, ..Death::default() };
     let mut world = prepared.world(spec.seed, death, spec.wild);
     if spec.story {
         world.story = Some(Vec::new());
     }
+    let word = if prepared.scenario == Scenario::Emergency { Word::Emergency } else { Word::Go };
+    let (world, stop) = one(prepared, world, spec.patience, word);
+    let word = if word == Word::Emergency && !world.trail.emergency { Word::Emergency } else { Word::Go };
+    let boundaries = world.death.count;
+    Begun { world, stop, word, boundaries }
+}
+
+/// One session in a world.
+fn one(prepared: &Prepared, world: World, patience: u64, word: Word) -> (World, Option<Stop>) {
+    let mut world = world;
+    world.death.reborn();
+    let me = world.youngest + 1;
     let world = Rc::new(RefCell::new(world));
-    let mut word = if prepared.scenario == Scenario::Emergency { Word::Emergency } else { Word::Go };
-    let mut boundaries = Vec::new();
+    let stop = session(prepared, &world, me, patience, false, word);
+    // The session is over and its hands are gone: nobody else holds the world.
+    let Ok(cell) = Rc::try_unwrap(world) else { unreachable!("a session that is over still holds the world") };
+    (cell.into_inner(), stop)
+}
+
+/// Runs one run to its end, or until nothing moves it any more.
+pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
+    go_on(prepared, spec, begin(prepared, spec))
+}
+
+/// The same beginning, going on in this branch.
+pub(crate) fn branch(prepared: &Prepared, spec: &Spec, begun: &Begun) -> Report {
+    let begun = Begun { world: begun.world.clone(), stop: begun.stop.clone(), word: begun.word, boundaries: begun.boundaries };
+    go_on(prepared, spec, begun)
+}
+
+fn go_on(prepared: &Prepared, spec: &Spec, begun: Begun) -> Report {
+    let Begun { mut world, mut stop, mut word, boundaries } = begun;
+    world.death.planned.clone_from(&spec.deaths);
+    if spec.branch > 0 {
+        world.rng = super::rng::Rng::new(spec.seed.wrapping_add(spec.branch.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    }
+    let mut boundaries = vec![boundaries];
     let (mut left, mut why) = (Left::Parked, String::from("it was tried often enough"));
-    for number in 1..=SESSIONS {
-        if world.borrow().now > EPOCH + LONG {
+    for number in 2..=SESSIONS + 1 {
+        match stop {
+            None => {
+                let gap = world.rng.span(10, 300);
+                world.advance(world.now + gap);
+            }
+            Some(stop) => {
+                world.tell(|| format!("session {} ends: {}", number - 1, stop.words()));
+                match after(&mut world, stop, &mut word) {
+                    Next::Again => {}
+                    Next::Over(l, w) => {
+                        (left, why) = (l, w);
+                        break;
+                    }
+                }
+            }
+        }
+        if number > SESSIONS || world.now > EPOCH + LONG {
             break;
         }
         if number == 2
             && let Some(back) = spec.restore
         {
-            restore(&world, back);
+            restore(&mut world, back);
         }
-        world.borrow_mut().death.reborn();
-        let me = world.borrow().youngest + 1;
-        let stop = session(prepared, &world, me, spec.patience, false, word);
-        word = if word == Word::Emergency && !world.borrow().trail.emergency { Word::Emergency } else { Word::Go };
-        boundaries.push(world.borrow().death.count);
-        let Some(stop) = stop else {
-            let w = &mut *world.borrow_mut();
-            let gap = w.rng.span(10, 300);
-            w.advance(w.now + gap);
-            continue;
-        };
-        world.borrow_mut().tell(|| format!("session {me} ends: {}", stop.words()));
-        match after(&world, stop, &mut word) {
-            Next::Again => {}
-            Next::Over(l, w) => {
-                (left, why) = (l, w);
-                break;
-            }
-        }
+        (world, stop) = one(prepared, world, spec.patience, word);
+        word = if word == Word::Emergency && !world.trail.emergency { Word::Emergency } else { Word::Go };
+        boundaries.push(world.death.count);
     }
-    super::verdict::at_the_end(prepared, &world, left, &why);
-    let world = &mut *world.borrow_mut();
+    super::verdict::at_the_end(prepared, &mut world, left, &why);
     Report {
         left,
         why,
-        violations: std::mem::take(&mut world.judge.violations),
-        died: std::mem::take(&mut world.death.happened),
+        violations: world.judge.violations,
+        died: world.death.happened,
         boundaries,
         strangers_refused: world.judge.strangers_refused,
         reopened: world.judge.reopened,
-        story: world.story.take().unwrap_or_default(),
+        story: world.story.unwrap_or_default(),
     }
 }
 
@@ -139,8 +195,7 @@ enum Next {
 }
 
 /// What the operator makes of a stop.
-fn after(world: &Rc<RefCell<World>>, stop: Stop, word: &mut Word) -> Next {
-    let w = &mut *world.borrow_mut();
+fn after(w: &mut World, stop: Stop, word: &mut Word) -> Next {
     match stop {
         Stop::Finished(End::Done) => Next::Over(Left::Done, String::new()),
         Stop::Finished(End::RolledBack { why, .. }) => Next::Over(Left::RolledBack, why),
@@ -196,7 +251,7 @@ impl World {
 
 /// One process, from open to its end; none when it died.
 fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u64, taken_over: bool, word: Word) -> Option<Stop> {
-    let run = match load(prepared, world) {
+    let run = match load(prepared, &mut world.borrow_mut()) {
         Ok(run) => run,
         Err(why) => return Some(Stop::Damaged { why }),
     };
@@ -270,8 +325,7 @@ fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// The run as the journal has it; a torn line at the end is cut off.
-pub(crate) fn load(prepared: &Prepared, world: &Rc<RefCell<World>>) -> Result<Run, String> {
-    let w = &mut *world.borrow_mut();
+pub(crate) fn load(prepared: &Prepared, w: &mut World) -> Result<Run, String> {
     if w.journal.ends.len() == 1 && w.journal.bytes.len() == w.journal.ends[0] {
         let plan = std::sync::Arc::clone(&prepared.plan);
         return Ok(Run::new(prepared.run.clone(), plan, keyroll::rotation::PlanId::new("plan")));
@@ -290,8 +344,7 @@ pub(crate) fn load(prepared: &Prepared, world: &Rc<RefCell<World>>) -> Result<Ru
 }
 
 /// Somebody puts back an older copy of the journal, and of its head.
-fn restore(world: &Rc<RefCell<World>>, back: usize) {
-    let w = &mut *world.borrow_mut();
+fn restore(w: &mut World, back: usize) {
     let keep = w.journal.ends.len().saturating_sub(back).max(1);
     w.fold = None;
     w.journal.ends.truncate(keep);

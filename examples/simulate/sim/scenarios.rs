@@ -80,6 +80,7 @@ pub(crate) struct Prepared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) run: RunId,
     pub(crate) paper: Paper,
+    bare: Bare,
 }
 
 /// How wild the world is.
@@ -94,25 +95,26 @@ impl Prepared {
     pub(crate) fn new(scenario: Scenario) -> Result<Self, String> {
         let key = Arc::new(FingerprintKey::from_bytes(&[7; 32]).map_err(|e| e.to_string())?);
         let run = RunId::new("0123456789abcdef");
-        let world = bare(scenario, &key, Rng::new(1));
-        let plan = Arc::new(plan(scenario, &world));
+        let bare = bare(scenario, &key, Rng::new(1));
+        let plan = Arc::new(plan(scenario, &bare));
         let record = Record::Planned { run: run.clone(), plan: Box::new((*plan).clone()), plan_id: plan.id() };
         let mut paper = Paper::new();
         let mut end = Chain::new();
         let line = end.append(&record, Time(EPOCH)).map_err(|e| e.to_string())?;
         paper.push(&line, end);
-        Ok(Self { scenario, key, plan, run, paper })
+        Ok(Self { scenario, key, plan, run, paper, bare })
     }
 
     /// A fresh world.
     pub(crate) fn world(&self, seed: u64, death: Death, wild: Wild) -> World {
-        let bare = bare(self.scenario, &self.key, Rng::new(seed));
-        let Bare { mut rng, gateway, slots, pods, values, supplied, flaky, wrong_owner } = bare;
+        let mut rng = Rng::new(seed);
+        let Bare { mut gateway, slots, pods, values, supplied, flaky, wrong_owner } = self.bare.clone();
+        gateway.refreshes = rng.chance(500);
         let now = EPOCH;
         let mut world = World {
             now,
             wall: 0,
-            rng: rng.clone(),
+            rng: Rng::new(rng.next()),
             plan: Arc::clone(&self.plan),
             run: self.run.clone(),
             gateway,
@@ -182,8 +184,8 @@ fn stir(world: &mut World, rng: &mut Rng) {
     world.asks_back |= rng.chance(50);
 }
 
+#[derive(Clone)]
 struct Bare {
-    rng: Rng,
     gateway: Gateway,
     slots: Vec<Slot>,
     pods: Vec<Pod>,
@@ -196,7 +198,7 @@ struct Bare {
 fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
     let mut values = Values::new(Arc::clone(key));
     let numbers: Vec<usize> = (0..5).map(|_| values.fresh()).collect();
-    let mut gateway = Gateway::new(rng.chance(500));
+    let mut gateway = Gateway::new(false);
     let limits = Limits { budget: Some(100), models: Some(3) };
     for value in [numbers[1], numbers[2], numbers[3]] {
         gateway.make(value, "", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
@@ -248,7 +250,6 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         p.holds = old;
     }
     Bare {
-        rng,
         gateway,
         slots,
         pods,
@@ -316,7 +317,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         source: "the fake log".into(),
     };
     let timing = Timing {
-        poll: ms(500),
+        poll: ms(1_500),
         call_timeout: ms(CALL),
         send_before: ms(200),
         observation: ms(300),

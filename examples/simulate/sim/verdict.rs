@@ -5,26 +5,18 @@ use super::gateway::{Hand, State};
 use super::scenarios::Prepared;
 use super::world::World;
 use keyroll::rotation::{Drift, Effect};
-use std::cell::RefCell;
-use std::rc::Rc;
 
 /// Judges the end of a run.
-pub(crate) fn at_the_end(prepared: &Prepared, world: &Rc<RefCell<World>>, left: Left, why: &str) {
-    let alive: Vec<usize> = {
-        let w = world.borrow();
-        let made = |i: &usize| w.gateway.keys[*i].made_by == Hand::Tool && w.gateway.keys[*i].state() != State::Gone;
-        (0..w.gateway.keys.len()).filter(made).collect()
-    };
-    {
-        let w = &mut *world.borrow_mut();
-        if w.slots.iter().any(|s| s.other != s.other_meant) {
-            w.judge.broken(w.now, 1, "another field of a shared document was changed");
-        }
+pub(crate) fn at_the_end(prepared: &Prepared, w: &mut World, left: Left, why: &str) {
+    let made = |i: &usize| w.gateway.keys[*i].made_by == Hand::Tool && w.gateway.keys[*i].state() != State::Gone;
+    let alive: Vec<usize> = (0..w.gateway.keys.len()).filter(made).collect();
+    if w.slots.iter().any(|s| s.other != s.other_meant) {
+        w.judge.broken(w.now, 1, "another field of a shared document was changed");
     }
     match left {
-        Left::Done => done(&mut world.borrow_mut(), &alive),
-        Left::RolledBack => rolled_back(&mut world.borrow_mut(), &alive),
-        Left::Parked | Left::Stuck => named(prepared, world, &alive, why),
+        Left::Done => done(w, &alive),
+        Left::RolledBack => rolled_back(w, &alive),
+        Left::Parked | Left::Stuck => named(prepared, w, &alive, why),
     }
 }
 
@@ -73,9 +65,11 @@ fn rolled_back(w: &mut World, alive: &[usize]) {
 }
 
 /// Whatever lives must be named in what the run says of itself.
-fn named(prepared: &Prepared, world: &Rc<RefCell<World>>, alive: &[usize], why: &str) {
-    let Ok(run) = load(prepared, world) else { return };
-    let w = &mut *world.borrow_mut();
+fn named(prepared: &Prepared, w: &mut World, alive: &[usize], why: &str) {
+    if alive.is_empty() {
+        return;
+    }
+    let Ok(run) = load(prepared, w) else { return };
     for k in alive {
         let key = &w.gateway.keys[*k];
         let id = &key.id;

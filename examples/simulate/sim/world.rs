@@ -21,6 +21,7 @@ pub(crate) const CALL: i64 = 500;
 const MOST_CALLS: u32 = 60_000;
 
 /// Secret values, by number.
+#[derive(Clone)]
 pub(crate) struct Values {
     texts: Vec<String>,
     prints: Vec<Fingerprint>,
@@ -97,6 +98,7 @@ pub(crate) enum Listing {
 }
 
 /// A change that was sent and has not landed.
+#[derive(Clone)]
 pub(crate) struct Late {
     pub(crate) at: i64,
     pub(crate) act: super::acts::Act,
@@ -104,6 +106,7 @@ pub(crate) struct Late {
 }
 
 /// Everything.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) now: i64,
     /// Our wall clock is this much ahead.
