@@ -1,4 +1,5 @@
 //! keyroll rotates AI-gateway keys by evidence.
+#![doc = include_str!("architecture.md")]
 
 pub mod adapters;
 pub mod cli;

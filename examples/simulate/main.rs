@@ -5,7 +5,13 @@
 //! cargo run --release --example simulate -- --replay 1234567890.2.1
 //! cargo run --release --example simulate -- --replay Forward:12:40
 //! ```
-#![allow(clippy::print_stdout, reason = "a program that reports")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::nonminimal_bool,
+    reason = "a program that reports, over tables that it made itself"
+)]
 
 mod sim;
 
@@ -83,9 +89,8 @@ fn all(args: &Args) -> ExitCode {
         }
     };
     // Every first boundary of every scenario is one piece of work.
-    let firsts: Vec<(usize, u32)> = (0..campaign::EXHAUSTIVE)
-        .flat_map(|s| (0..campaign::boundaries(&prepared[s])).map(move |b| (s, b)))
-        .collect();
+    let firsts: Vec<(usize, u32)> =
+        (0..campaign::EXHAUSTIVE).flat_map(|s| (0..campaign::boundaries(&prepared[s])).map(move |b| (s, b))).collect();
     // About half of the double deaths are left over once the first is fixed; few runs skip some of them.
     let doubles: u64 = firsts.len() as u64 * 120;
     let stride = u32::try_from(doubles / (args.runs / 2).max(1) + 1).unwrap_or(u32::MAX);

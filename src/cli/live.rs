@@ -36,6 +36,15 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// A detail cut to what is left of the line in a terminal; elsewhere lines are as long as they need to be.
+    fn fit(&self, used: usize, text: &str) -> String {
+        if self.bar.is_none() {
+            return clip(text);
+        }
+        let left = usize::from(super::out::width()).saturating_sub(used + 1);
+        crate::support::text::clean_to(text, left.max(12))
+    }
+
     fn now(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
@@ -76,7 +85,14 @@ impl<'a> Live<'a> {
                 Verdict::Waived => ("w waived", Tone::Warn),
                 Verdict::Skipped => ("s skipped", Tone::Warn),
             };
-            self.line(&format!("     {} {}  {}", self.out.paint(tone, sign), check.check, self.out.paint(Tone::Dim, &clip(&check.why))));
+            let why = match check.verdict {
+                // What fails is said in full, whatever the width.
+                Verdict::Fail | Verdict::Error => clip(&check.why),
+                Verdict::Pass | Verdict::Inconclusive | Verdict::NoData | Verdict::Waived | Verdict::Skipped => {
+                    self.fit(8 + sign.chars().count() + check.check.chars().count(), &check.why)
+                }
+            };
+            self.line(&format!("     {} {}  {}", self.out.paint(tone, sign), check.check, self.out.paint(Tone::Dim, &why)));
         }
         self.last_gate = Some((point.clone(), checks.iter().map(|c| (c.check.clone(), c.verdict)).collect()));
     }

@@ -118,18 +118,13 @@ impl Out {
 /// Columns of the terminal, or a width that fits a ticket.
 pub(crate) fn width() -> u16 {
     let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    asked.or_else(|| indicatif_width()).unwrap_or(100).clamp(60, 200)
+    asked.or_else(columns).unwrap_or(100).clamp(60, 200)
 }
 
-fn indicatif_width() -> Option<u16> {
-    let (_, columns) = console_size()?;
-    (columns > 0).then_some(columns)
-}
-
-fn console_size() -> Option<(u16, u16)> {
+fn columns() -> Option<u16> {
     if !std::io::stderr().is_terminal() {
         return None;
     }
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
-    Some((size.ws_row, size.ws_col))
+    (size.ws_col > 0).then_some(size.ws_col)
 }

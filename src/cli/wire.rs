@@ -270,7 +270,8 @@ impl Place {
             for fault in &written.faults {
                 options.faults.push(fault.as_str().parse().map_err(|e| Fault::usage(format!("switch a fault on: {e}")))?);
             }
-            options.caller_chosen = false;
+            // Enough calls in a few seconds that silence on the old key means something.
+            options.rate = 2.0;
             let running = sandbox::start(options).map_err(|e| Fault::new(exit::UNREACHABLE, e.to_string()))?;
             let urls = running.urls.clone();
             let key = running.admin_key_file.display().to_string();

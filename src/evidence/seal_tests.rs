@@ -1,5 +1,5 @@
 //! Bundles on disk: written, scanned, checked, attacked.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic, reason = "a test may")]
 
 use super::super::fixture::{self, Story};
 use super::super::lines;

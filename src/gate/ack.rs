@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::clock::SourceClock;
-use crate::rotation::{Ack, App, ConsumerPlan, Course, Time, Which};
+use crate::rotation::{Ack, App, ConsumerPlan, Course, Span, Time, Which};
 
 /// What a consumer's acknowledgements are worth.
 pub(super) enum Word {
@@ -54,6 +54,9 @@ pub(super) fn word(case: &Case<'_>, clock: &SourceClock<'_>, consumer: &Consumer
     said
 }
 
+/// Two clocks on one machine, asked one after the other, differ by this much at most. A word from an earlier flip is older than that.
+const JITTER: Span = Span(250);
+
 fn doubt(case: &Case<'_>, ack: &Ack, key: Which, start: Time) -> Option<String> {
     let run = case.run;
     let (value, id) = match key {
@@ -70,5 +73,6 @@ fn doubt(case: &Case<'_>, ack: &Ack, key: Which, start: Time) -> Option<String> 
     if !same {
         return Some(format!("it loaded at {} and holds another value", ack.loaded_at.rfc3339()));
     }
-    (ack.loaded_at < start).then(|| format!("it loaded at {}, before it was moved at {}", ack.loaded_at.rfc3339(), start.rfc3339()))
+    (ack.loaded_at.plus(JITTER) < start)
+        .then(|| format!("it loaded at {}, before it was moved at {}", ack.loaded_at.rfc3339(), start.rfc3339()))
 }

@@ -1,6 +1,6 @@
 //! The checks that every rotation is judged by: `gates: auto`. Fixed before any data come.
 
-use crate::rotation::{Ask, Check, Disable, Gate, GatewayCaps, Kind, Must, Place, Timing, UsageKind, UsagePlan, Which};
+use crate::rotation::{Ask, Check, Disable, Gate, GatewayCaps, Kind, Must, Place, Span, Timing, UsageKind, UsagePlan, Which};
 
 /// The whole pack, for what this gateway and this usage source can show.
 pub fn standard_gates(kind: &Kind, caps: &GatewayCaps, usage: &UsagePlan, timing: &Timing) -> Vec<Gate> {
@@ -86,11 +86,11 @@ fn flipped(provider: bool, rows: bool) -> Vec<Check> {
 }
 
 fn drained(provider: bool, timing: &Timing) -> Vec<Check> {
-    let mut checks = vec![
-        skippable("observation", Ask::Elapsed { at_least: timing.observation }),
-        skippable("drain", Ask::Zero { key: Which::Old }),
-        check("none_refused", Ask::Invariant(Must::NoneRefused(Which::New))),
-    ];
+    let mut checks =
+        vec![skippable("drain", Ask::Zero { key: Which::Old }), check("none_refused", Ask::Invariant(Must::NoneRefused(Which::New)))];
+    if timing.observation > Span::ZERO {
+        checks.insert(0, skippable("observation", Ask::Elapsed { at_least: timing.observation }));
+    }
     if provider {
         checks.push(check("projected", Ask::Invariant(Must::Projected(Which::New))));
         checks.push(check("no_reference", Ask::Invariant(Must::NoReference(Which::Old))));

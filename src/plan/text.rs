@@ -1,6 +1,6 @@
 //! The plan for a reader: what will happen, in order, and what each step waits for.
 
-use crate::rotation::{Ask, Check, Disable, Kind, Mint, Must, Phase, Place, Plan, Reload, Span, Swap, Time, Which, opens_at};
+use crate::rotation::{Ask, Check, Disable, Kind, Mint, Must, Phase, Place, Plan, Reload, Swap, Time, Which, opens_at};
 use std::fmt::Write;
 
 /// The plan as text, for a terminal or a ticket. `width` is a hint for wrapping nothing: lines are short by themselves.
@@ -138,7 +138,7 @@ fn needs(out: &mut String, plan: &Plan, place: Place) -> std::fmt::Result {
 /// One check in words.
 pub(super) fn words(check: &Check, plan: &Plan) -> String {
     let key = |w: &Which| w.name();
-    let text = match &check.ask {
+    match &check.ask {
         Ask::Equal { .. } => "new key may do exactly what the old one may".to_owned(),
         Ask::Accept { key: w } => {
             format!("{} key is accepted: {} at {}", key(w), families(plan), count(plan.gateway.endpoints.len(), "endpoint"))
@@ -159,8 +159,7 @@ pub(super) fn words(check: &Check, plan: &Plan) -> String {
         Ask::Soak { at_least, .. } => format!("for {at_least} nobody but us is refused"),
         Ask::Human { role } => format!("{role} says so"),
         Ask::Later { kind } => format!("`{}` ({kind}): not in this build, must be waived by name", check.id),
-    };
-    if matches!(&check.ask, Ask::Elapsed { at_least } if *at_least == Span::ZERO) { "no least time is set".into() } else { text }
+    }
 }
 
 fn invariant(must: &Must) -> &'static str {

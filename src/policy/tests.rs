@@ -1,5 +1,5 @@
 //! Hostile and damaged files, and the warnings.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a test may")]
 
 use std::{
     fs,

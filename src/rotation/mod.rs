@@ -1,6 +1,6 @@
 //! The state machine of a rotation: pure, synchronous, no clock, no input or output.
 //!
-//! A [`Run`] is a fold over [`Record`]s ([`Run::apply`] is the only way in), and [`next`] says what to do from what the run knows:
+//! A [`Run`] is a fold over [`Record`]s ([`Run::apply`] is the only way in), and [`next()`] says what to do from what the run knows:
 //! an effect, a gate to judge, a look, a question, or a wait. The data types that a plan, a capability, and a verdict consist of live
 //! here too, because everything else speaks in them.
 //!

@@ -198,7 +198,11 @@ impl World {
             if self.admin_is.is_some() && !raced {
                 self.judge.broken(now, 6, "the old key was disabled while the admin credential was a key of this run");
             }
-            let elsewhere = self.gateway.keys.iter().any(|k| k.made_by == Hand::Tool && k.state() != State::Gone && k.limits.broader_than(self.gateway.keys[key].limits));
+            let elsewhere = self
+                .gateway
+                .keys
+                .iter()
+                .any(|k| k.made_by == Hand::Tool && k.state() != State::Gone && k.limits.broader_than(self.gateway.keys[key].limits));
             if elsewhere && !raced && !self.trail.scope_accepted {
                 self.judge.broken(now, 5, "the old key was disabled although the new one may do more");
             }

@@ -1,7 +1,7 @@
 //! The journal: the real codec and chain over bytes in memory, with the fence that the file has.
 
-use super::drive;
 use super::death::around;
+use super::drive;
 use super::scenarios::Prepared;
 use super::world::World;
 use keyroll::journal::Chain;

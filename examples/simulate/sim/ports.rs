@@ -386,8 +386,7 @@ impl UsageSource for Hands {
                 callers.insert(App::new(LABELS.get(label).copied().unwrap_or("")), count);
             }
         }
-        table.shards =
-            SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
+        table.shards = SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
         Ok(table)
     }
 }

@@ -1,6 +1,6 @@
 //! What the journal says so far, kept apart from the fold so that the oracle does not trust what it judges.
 
-use keyroll::rotation::{EffectKind, Effect, Outcome, Phase, Place, Record, Verdict, Which};
+use keyroll::rotation::{Effect, EffectKind, Outcome, Phase, Place, Record, Verdict, Which};
 
 /// The oracle's own reading of the journal.
 #[derive(Debug, Clone, Default)]
@@ -161,9 +161,7 @@ impl Trail {
             Effect::Disable { key: Which::New, .. } if self.flipped => {
                 lacks(Place::NewDrained, "the new key was disabled before it was seen unused")
             }
-            Effect::Delete { key: Which::New, .. } if self.flipped => {
-                lacks(Place::NewSoaked, "the new key was deleted without a soak")
-            }
+            Effect::Delete { key: Which::New, .. } if self.flipped => lacks(Place::NewSoaked, "the new key was deleted without a soak"),
             Effect::Stage { .. }
             | Effect::Reload { .. }
             | Effect::Disable { .. }

@@ -30,7 +30,9 @@ fn done(w: &mut World, alive: &[usize]) {
     if alive.len() > 1 {
         w.judge.broken(now, 3, "more than one key of the run is left");
     }
-    if live.is_empty() && !w.gateway.keys.iter().enumerate().any(|(k, key)| key.made_by == Hand::Tool && (by_person(k) || key.marker_by_person)) {
+    if live.is_empty()
+        && !w.gateway.keys.iter().enumerate().any(|(k, key)| key.made_by == Hand::Tool && (by_person(k) || key.marker_by_person))
+    {
         w.judge.broken(now, 3, "it is called done and no key is marked live");
     }
     if let Some(k) = live.first().copied() {

@@ -266,7 +266,9 @@ impl World {
             || (self.flaky == Some(pod.label) && key.is_some_and(|k| self.gateway.keys[k].made_by == Hand::Tool))
             || match key {
                 None => true,
-                Some(k) => self.gateway.keys[k].last().is_some_and(|c| c.by == Hand::Person) || self.gateway.keys[k].made_by == Hand::Person,
+                Some(k) => {
+                    self.gateway.keys[k].last().is_some_and(|c| c.by == Hand::Person) || self.gateway.keys[k].made_by == Hand::Person
+                }
             };
         let in_words = self.trail.emergency && key == Some(self.old);
         let label = super::fleet::LABELS[usize::from(pod.label)];

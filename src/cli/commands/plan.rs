@@ -97,7 +97,7 @@ fn missing(policy: &Policy) -> Result<(), Fault> {
     }
     let mut fault = Fault::new(exit::REFUSED, "plan this policy: it is valid as far as it goes, and these blocks are missing");
     for block in blocks {
-        fault.hints.push(format!("{}: {}\n{}", block.name, block.why, indent(&block.example)));
+        fault.hints.push(format!("{}: {}\n{}", block.name, block.why, indent(block.example)));
     }
     Err(fault.hint("`keyroll init --from FILE` writes them as a filled skeleton"))
 }

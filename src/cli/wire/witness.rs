@@ -29,7 +29,7 @@ pub(super) async fn tell(running: &Running, run: &Run, out: &Out) {
     let Some(start) = run.since.start.as_ref().map(|s| s.at) else { return };
     let disabled = run.since.disabled.as_ref().map(|s| s.at);
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
-    if let Ok(client) = client {
+    if let Ok(client) = &client {
         for app in &run.plan.consumers {
             let _ = client.post(format!("{}/consumers/{}/stop", running.urls.control, app.app)).send().await;
         }
@@ -46,7 +46,13 @@ pub(super) async fn tell(running: &Running, run: &Run, out: &Out) {
     }
     let consumers = count(&counted, start, disabled);
     let gateway = count(&logged, start, disabled);
-    let agree = consumers == gateway;
+    if let Ok(client) = &client {
+        // The next run on this sandbox needs them again.
+        for app in &run.plan.consumers {
+            let _ = client.post(format!("{}/consumers/{}/start", running.urls.control, app.app)).send().await;
+        }
+    }
+    let agree = consumers == gateway && consumers.requests > 0;
     if out.json {
         out.value(&serde_json::json!({
             "kind": "witness", "v": 1, "agree": agree,

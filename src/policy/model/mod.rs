@@ -1,5 +1,5 @@
 //! The typed policy: plain owned data, one file per block. These types are also the schema: what a file may contain
-//! is read off them (see [`super::shape`]), so a field exists in exactly one place.
+//! is read off them (see `shape`), so a field exists in exactly one place.
 
 pub mod consumer;
 pub mod gate;

@@ -1,7 +1,7 @@
 //! The small texts of a policy that have a form of their own: lengths of time, rates, addresses, names.
 //!
 //! Each is a type that can only hold a well-formed value, a `format` name in the JSON Schema, and a `parse` that
-//! explains what is wrong. The schema walk calls [`check`] with the format's name, so a bad text is reported at its
+//! explains what is wrong. The schema walk calls `check` with the format's name, so a bad text is reported at its
 //! place; the typed step that follows cannot fail on it any more.
 
 use super::code::Code;

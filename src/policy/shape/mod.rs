@@ -1,7 +1,7 @@
 //! The walk over the tree with the schema in hand: every unknown, missing, empty or wrong value of a file at once.
 //!
 //! What the walk accepts, the typed step can take: texts with a form of their own are judged here too, by the name of
-//! their format. The walk understands exactly the schema words that our types produce (see [`super::schema`]).
+//! their format. The walk understands exactly the schema words that our types produce (see `schema`).
 
 mod maps;
 mod options;

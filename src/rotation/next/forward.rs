@@ -44,7 +44,7 @@ fn prepare(run: &Run) -> Step {
         return Step::Press {
             why: "the gateway ended the old key when the new one was made: consumers are refused now, and only the new key can help them"
                 .into(),
-            to: Phase::Flip,
+            to: Phase::Canary,
         };
     }
     early_gate(run, &Point::Prepared).unwrap_or(Step::Move(Phase::Canary))

@@ -38,7 +38,7 @@ pub(crate) const FAULTS: [Meant; 12] = [
     fault("replica_lag", r#"{"replica":1,"ms":4000}"#, Phase::Prepare, "new_accepted", Verdict::Fail, "rolled back", "", ""),
     fault("latency_shift", r#"{"ms":2500,"only":"new"}"#, Phase::Prepare, "new_accepted", Verdict::Inconclusive, "parked", "", ""),
     fault("bursts_5xx", r#"{"every":4,"len":3,"only":"new"}"#, Phase::Prepare, "new_accepted", Verdict::Inconclusive, "parked", "", ""),
-    fault("usage_on_wrong_owner", "{}", Phase::Prepare, "attributed", Verdict::Fail, "rolled back", "", "coverage"),
+    fault("usage_on_wrong_owner", "{}", Phase::Prepare, "attributed", Verdict::Fail, "parked", "", "coverage"),
     fault("log_lag", r#"{"ms":20000}"#, Phase::Hold, "drain", Verdict::NoData, "parked", "", "coverage"),
     fault("exporter_stopped", r#"{"replica":1}"#, Phase::Hold, "drain", Verdict::NoData, "parked", "", "soak"),
     fault("disable_ignored_by_replica", r#"{"replica":1}"#, Phase::Hold, "old_refused", Verdict::Fail, "parked", "", ""),
