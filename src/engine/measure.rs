@@ -220,9 +220,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 ([one], Some(new)) if *one == new.id => looked(true, "exactly one key carries this run's marker"),
                 (found, _) => looked(false, &format!("{} keys carry this run's marker", found.len())),
             }),
-            Must::NoneNew => {
-                self.marked_keys().await.map(|found| looked(found.is_empty(), &format!("{} keys carry this run's marker", found.len())))
-            }
+            Must::NoneNew => self.none_marked().await,
             Must::NoReference(which) => {
                 let id = self.id_of(*which);
                 self.ports.gateway().models().await.map(|models| {
@@ -346,9 +344,26 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         })
     }
 
+    /// Absence counts only when two listings agree that are further apart than the gateway needs to settle.
+    async fn none_marked(&self) -> Result<Looked, PortError> {
+        let mut found = self.marked_keys().await?;
+        if found.is_empty() {
+            self.pause(self.run.caps.settles_in).await;
+            found = self.marked_keys().await?;
+        }
+        Ok(looked(found.is_empty(), &format!("{} keys carry this run's marker", found.len())))
+    }
+
     async fn marked_keys(&self) -> Result<Vec<crate::rotation::KeyId>, PortError> {
         let keys = self.keys().await?;
-        Ok(keys.into_iter().filter(|k| crate::rotation::Marker::run(&k.marker).as_ref() == Some(&self.run.id)).map(|k| k.id).collect())
+        if let Some(sentinel) = self.run.plan.sentinel.as_ref().filter(|s| !keys.iter().any(|k| k.id == **s)) {
+            return Err(PortError::Unreadable {
+                system: "the gateway's listing".into(),
+                why: format!("it lacks {sentinel}, which must be there, so what else it lacks proves nothing"),
+            });
+        }
+        let ours = |k: &crate::rotation::KeyFacts| crate::rotation::Marker::run(&k.marker).as_ref() == Some(&self.run.id);
+        Ok(keys.into_iter().filter(ours).map(|k| k.id).collect())
     }
 
     async fn projected(&self, which: Which) -> Result<Looked, PortError> {

@@ -232,7 +232,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         self.store(slot)?.observe().await
     }
 
-    async fn pause(&self, length: Span) {
+    pub(super) async fn pause(&self, length: Span) {
         let until: Time = self.stamp().at.plus(length);
         let began = self.stamp();
         // Bounded by the boot clock too: a wall clock that is set back must not make this endless.

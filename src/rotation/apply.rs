@@ -475,7 +475,11 @@ impl Run {
     fn amend(&mut self, accepts: &[Drift]) {
         for drift in accepts {
             self.drift.retain(|d| d != drift);
-            self.amended.push(drift.clone());
+            // What becomes part of the run's own state is no difference any more; the same thing happening again is a new one.
+            let absorbed = matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled | Drift::NewGone);
+            if !absorbed {
+                self.amended.push(drift.clone());
+            }
             match drift {
                 Drift::OldDisabled | Drift::OldGone => self.old = OldKey::OffByOthers,
                 Drift::OldEnabled => self.old = OldKey::Enabled,

@@ -365,6 +365,7 @@ pub(crate) fn load(prepared: &Prepared, w: &mut World) -> Result<Run, String> {
 fn restore(w: &mut World, back: usize) {
     let keep = w.journal.ends.len().saturating_sub(back).max(1);
     w.fold = None;
+    w.restored_at = Some(w.now);
     w.journal.ends.truncate(keep);
     let length = w.journal.ends.last().copied().unwrap_or(0);
     w.journal.bytes.truncate(length);

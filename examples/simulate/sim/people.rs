@@ -94,6 +94,7 @@ impl World {
             }
             _ => {
                 self.admin_is = self.admin_is.or(Some(if self.rng.chance(500) { old } else { new.unwrap_or(old) }));
+                self.admin_since = now;
                 true
             }
         };

@@ -138,6 +138,8 @@ impl Prepared {
             asks_back: self.scenario == Scenario::AskedBack,
             approver: Some(0),
             admin_is: None,
+            admin_since: 0,
+            restored_at: None,
             scanned: false,
             sealed: false,
             disabled_at: None,

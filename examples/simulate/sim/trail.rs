@@ -1,6 +1,6 @@
 //! What the journal says so far, kept apart from the fold so that the oracle does not trust what it judges.
 
-use keyroll::rotation::{Effect, EffectKind, Outcome, Phase, Place, Record, Verdict, Which};
+use keyroll::rotation::{Drift, Effect, EffectKind, KeyId, Outcome, Phase, Place, Record, Verdict, Which};
 
 /// The oracle's own reading of the journal.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,10 @@ pub(crate) struct Trail {
     pub(crate) delete_begun: bool,
     /// The old key was found dead in prepare, and the run goes on to save its consumers.
     saves: bool,
+    /// The old key was disabled with fresh gates, and not enabled since: doing it again needs no more.
+    disable_begun: bool,
+    /// Keys that the journal named as unexpected.
+    pub(crate) named: Vec<KeyId>,
     /// The new key was made current somewhere, or a model was pointed at it.
     pub(crate) flipped: bool,
     /// When, for the first time.
@@ -99,8 +103,8 @@ impl Trail {
                 None
             }
             Record::Amended { accepts, .. } => {
-                use keyroll::rotation::Drift;
                 self.accepted = true;
+                self.disable_begun &= !accepts.contains(&Drift::OldEnabled);
                 self.scope_accepted |= accepts.iter().any(|d| matches!(d, Drift::OldScope { .. } | Drift::NewScope { .. }));
                 // What led to the phase the run is in is accepted with it; what must be fresh is not.
                 self.approved = false;
@@ -123,9 +127,16 @@ impl Trail {
                 self.finished = true;
                 None
             }
+            Record::Looked { drift, .. } => {
+                for d in drift {
+                    if let Drift::Twins { ids } = d {
+                        self.named.extend(ids.iter().cloned());
+                    }
+                }
+                None
+            }
             Record::Planned { .. }
             | Record::Opened { .. }
-            | Record::Looked { .. }
             | Record::Spawned { .. }
             | Record::Calls { .. }
             | Record::Asked { .. }
@@ -151,7 +162,15 @@ impl Trail {
             Effect::Demote { .. } | Effect::Repoint { to: Which::Old, .. } => {
                 lacks(Place::OldAccepted, "consumers were sent back before the old key was seen accepted")
             }
-            Effect::Disable { key: Which::Old, .. } => lacks(Place::BeforeDisable, "the old key was disabled without fresh gates"),
+            Effect::Disable { key: Which::Old, .. } if self.disable_begun => None,
+            Effect::Disable { key: Which::Old, .. } => {
+                self.disable_begun = true;
+                lacks(Place::BeforeDisable, "the old key was disabled without fresh gates")
+            }
+            Effect::Enable { key: Which::Old, .. } => {
+                self.disable_begun = false;
+                None
+            }
             // A second delete goes on from the point of no return.
             Effect::Delete { key: Which::Old, .. } if self.delete_begun => None,
             Effect::Delete { key: Which::Old, .. } => {

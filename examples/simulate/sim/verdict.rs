@@ -8,7 +8,9 @@ use keyroll::rotation::{Drift, Effect};
 
 /// Judges the end of a run.
 pub(crate) fn at_the_end(prepared: &Prepared, w: &mut World, left: Left, why: &str) {
-    let made = |i: &usize| w.gateway.keys[*i].made_by == Hand::Tool && w.gateway.keys[*i].state() != State::Gone;
+    // What lost its marker to a person cannot be found again once the journal forgot it, too.
+    let hidden = |i: usize| w.restored_at.is_some() && w.gateway.keys[i].marker_by_person;
+    let made = |i: &usize| w.gateway.keys[*i].made_by == Hand::Tool && w.gateway.keys[*i].state() != State::Gone && !hidden(*i);
     let alive: Vec<usize> = (0..w.gateway.keys.len()).filter(made).collect();
     if w.slots.iter().any(|s| s.other != s.other_meant) {
         w.judge.broken(w.now, 1, "another field of a shared document was changed");
@@ -81,6 +83,9 @@ fn named(prepared: &Prepared, w: &mut World, alive: &[usize], why: &str) {
                 other => format!("{other:?}").contains(id.as_str()),
             })
             || why.contains(id.as_str())
+            || w.trail.named.contains(id)
+            // The journal forgot it, and no honest listing was seen since.
+            || w.restored_at.is_some_and(|at| w.looked <= at)
             || run.failed.as_ref().is_some_and(|f| f.why.contains(id.as_str()))
             || run.stuck.as_ref().is_some_and(|(why, _)| why.contains(id.as_str()))
             // A person took the marker away before its answer arrived: nobody can know.

@@ -150,6 +150,9 @@ pub(crate) struct World {
     pub(crate) approver: Option<i64>,
     /// The admin credential is suddenly a key of this run.
     pub(crate) admin_is: Option<usize>,
+    pub(crate) admin_since: i64,
+    /// The journal was put back then.
+    pub(crate) restored_at: Option<i64>,
     /// What was scanned: both values were among the needles.
     pub(crate) scanned: bool,
     /// The bundle is written.
