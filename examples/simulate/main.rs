@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example simulate -- --runs 1000000 --seed 7
-//! cargo run --release --example simulate -- --replay 1234567890.2
+//! cargo run --release --example simulate -- --replay 1234567890.2.1
 //! cargo run --release --example simulate -- --replay Forward:12:40
 //! ```
 #![allow(
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let args = match arguments() {
         Ok(args) => args,
         Err(why) => {
-            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--replay SEED.BRANCH | --replay Scenario:DEATH:DEATH]");
+            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]");
             return ExitCode::from(2);
         }
     };

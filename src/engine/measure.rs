@@ -218,7 +218,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             Must::SlotsHoldOld => return self.binding().await,
             Must::PendingIsNew => self.pending_is_new().await,
             Must::SlotsHold(which) => self.slots_hold(*which).await,
-            Must::AdminDiffers => Ok(self.admin_differs()),
+            Must::AdminDiffers => self.admin_differs().await,
             Must::WayBack => self.way_back().await,
             Must::SingleNew => self.marked_keys().await.map(|found| match (found.as_slice(), &self.run.new) {
                 ([one], Some(new)) if *one == new.id => looked(true, "exactly one key carries this run's marker"),
@@ -327,17 +327,20 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         Ok(looked(true, &format!("every slot holds the {} value", which.name())))
     }
 
-    fn admin_differs(&self) -> Looked {
-        let old: Vec<_> = self.run.plan.slots.iter().filter_map(|s| s.current_is.as_ref()).collect();
-        // A key that no slot holds is known by the value it was tried with.
-        let tried = self.session.old.as_ref().map(|value| self.ports.fingerprints().of(value));
+    async fn admin_differs(&mut self) -> Result<Looked, PortError> {
+        let mut old: Vec<_> = self.run.plan.slots.iter().filter_map(|s| s.current_is.clone()).collect();
+        if old.is_empty() {
+            // A key that no slot shows is known by its reference, where there is one.
+            let referenced = self.value(Which::Old).await?;
+            old.extend(referenced.map(|value| self.ports.fingerprints().of(&value)));
+        }
         let new = self.run.new.as_ref().map(|n| &n.value);
         for (label, fingerprint) in self.ports.credentials() {
-            if old.contains(&&fingerprint) || tried.as_ref() == Some(&fingerprint) || new == Some(&fingerprint) {
-                return looked(false, &format!("{label} is the very key that is rotated: give keyroll an identity of its own"));
+            if old.contains(&fingerprint) || new == Some(&fingerprint) {
+                return Ok(looked(false, &format!("{label} is the very key that is rotated: give keyroll an identity of its own")));
             }
         }
-        looked(true, "keyroll's own credentials are not the key that is rotated")
+        Ok(looked(true, "keyroll's own credentials are not the key that is rotated"))
     }
 
     async fn way_back(&mut self) -> Result<Looked, PortError> {
@@ -380,17 +383,22 @@ fn looked(holds: bool, seen: &str) -> Looked {
     Looked { holds, seen: seen.to_owned() }
 }
 
-/// Of our own rows a judge needs the newest ones, and those of the calls that it looks up one by one. Keeping all of them would let
-/// each reading grow with the time a gate is watched, and the journal with its square.
+/// Of our own rows a judge needs the newest of each kind, and those of the calls that it looks up one by one. Keeping all of them
+/// would let each reading grow with the time a gate is watched, and the journal with its square.
 fn keep_recent(own: &mut BTreeMap<RequestId, OwnRow>, asked: impl Fn(&RequestId) -> bool) {
-    const NEWEST: usize = 16;
-    if own.len() <= NEWEST {
-        return;
+    const NEWEST: usize = 2;
+    let mut kinds: BTreeMap<(Option<Which>, bool), Vec<Time>> = BTreeMap::new();
+    for row in own.values() {
+        kinds.entry((row.key, row.refused)).or_default().push(row.at);
     }
-    let mut times: Vec<Time> = own.values().map(|row| row.at).collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
-    let Some(oldest) = times.get(NEWEST - 1).copied() else { return };
-    own.retain(|id, row| row.at >= oldest || asked(id));
+    for times in kinds.values_mut() {
+        times.sort_unstable_by(|a, b| b.cmp(a));
+    }
+    let recent = |row: &OwnRow| {
+        let oldest = kinds.get(&(row.key, row.refused)).and_then(|times| times.get(NEWEST - 1).or(times.last()));
+        oldest.is_some_and(|oldest| row.at >= *oldest)
+    };
+    own.retain(|id, row| recent(row) || asked(id));
 }
 
 fn other(which: Which) -> Which {

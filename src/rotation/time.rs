@@ -27,7 +27,37 @@ impl Time {
 
     /// RFC 3339 in UTC with milliseconds.
     pub fn rfc3339(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC).to_rfc3339_opts(SecondsFormat::Millis, true)
+        const YEAR_10000: i64 = 253_402_300_800_000;
+        if !(0..YEAR_10000).contains(&self.0) {
+            let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+            return at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        }
+        // Written by hand because a journal line carries dozens of times. Days to date as by Howard Hinnant's `civil_from_days`:
+        // eras of 400 years, and years that begin in March, so that the leap day is the last.
+        let (day, ms) = (self.0 / 86_400_000 + 719_468, self.0 % 86_400_000);
+        let (era, in_era) = (day / 146_097, day % 146_097);
+        let year_in_era = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
+        let in_year = in_era - (365 * year_in_era + year_in_era / 4 - year_in_era / 100);
+        let shifted = (5 * in_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = year_in_era + era * 400 + i64::from(month <= 2);
+        let of_month = in_year - (153 * shifted + 2) / 5 + 1;
+        let mut text = String::with_capacity(24);
+        let mut put = |n: i64, digits: u32, after: char| {
+            for place in (0..digits).rev() {
+                let digit = n / 10_i64.pow(place) % 10;
+                text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+            }
+            text.push(after);
+        };
+        put(year, 4, '-');
+        put(month, 2, '-');
+        put(of_month, 2, 'T');
+        put(ms / 3_600_000, 2, ':');
+        put(ms / 60_000 % 60, 2, ':');
+        put(ms / 1_000 % 60, 2, '.');
+        put(ms % 1_000, 3, 'Z');
+        text
     }
 
     /// Reads RFC 3339.
@@ -142,6 +172,18 @@ mod tests {
     fn lengths_read_like_a_person_would_say_them() {
         let shown = [150, 2_000, 2_500, 185_000, 3_600_000, 93_600_000].map(|ms| Span(ms).to_string());
         assert_eq!(shown, ["150ms", "2s", "2.5s", "3m 5s", "1h", "1d 2h"]);
+    }
+
+    #[test]
+    fn times_are_written_as_the_calendar_has_them() {
+        let day = 86_400_000_i64;
+        let around = |ms: i64| [ms - 1, ms, ms + 1];
+        let leap = [951_782_400_000, 951_868_800_000, 1_709_164_800_000, 4_107_542_400_000, 1_767_225_600_000];
+        let times = leap.into_iter().flat_map(around).chain((0..40_000).map(|n| n * 73 * day / 11)).chain([-1, 0, 253_402_300_799_999]);
+        for ms in times {
+            let by_chrono = DateTime::<Utc>::from_timestamp_millis(ms).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true));
+            assert_eq!(Some(Time(ms).rfc3339()), by_chrono, "{ms}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Many runs: every single and double death of six scenarios, then sampled worlds by seed; and a tally of where processes died.
 
 use super::death::Crash;
-use super::drive::{Left, Report, Spec, begin, branch, run};
+use super::drive::{Left, Report, Spec, begin, further, go_on, run};
 use super::judge::Violation;
 use super::people::People;
 use super::rng::Rng;
@@ -123,22 +123,22 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
         format!("{:?}:{}", prepared.scenario, list.join(":"))
     };
     let begun = begin(prepared, &calm(&[first]));
-    let once = branch(prepared, &calm(&[first]), &begun);
+    let once = go_on(prepared, &calm(&[first]), begun.fork());
     tally.add(prepared.scenario, &once, true, || name(&[first]));
     let second = once.boundaries.get(1).copied().unwrap_or(0);
     let mut at = if stride > 1 { first % stride } else { 0 };
     while at < second {
-        let twice = branch(prepared, &calm(&[first, at]), &begun);
+        let twice = go_on(prepared, &calm(&[first, at]), begun.fork());
         tally.add(prepared.scenario, &twice, true, || name(&[first, at]));
         at += stride.max(1);
     }
 }
 
-/// So many ways to go on are tried after one first session.
-pub(crate) const BRANCHES: u64 = 6;
+/// So many ways to go on are tried after one first session, and after each second one.
+pub(crate) const BRANCHES: [u64; 2] = [3, 4];
 
 /// The world of a seed, and one of the ways it goes on: the same seed and branch, the same run.
-pub(crate) fn spec_of(seed: u64, branch: u64) -> (usize, Spec) {
+pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {
     let mut rng = Rng::new(seed);
     let scenario = usize::try_from(rng.below(8)).unwrap_or(0);
     let kind = rng.below(100);
@@ -158,8 +158,10 @@ pub(crate) fn spec_of(seed: u64, branch: u64) -> (usize, Spec) {
         spec.restore = Some(usize::try_from(1 + rng.below(40)).unwrap_or(1));
     }
     // What comes after the first session differs in each branch.
-    let mut rng = Rng::new(seed ^ branch.wrapping_mul(0xd1b5_4a32_d192_ed03));
-    for most in [160, 120] {
+    let mut stem = seed;
+    for (branch, most) in branch.into_iter().zip([160, 120]) {
+        stem ^= branch.wrapping_mul(0xd1b5_4a32_d192_ed03).rotate_left(17);
+        let mut rng = Rng::new(stem);
         let dies = calm || rng.chance(400);
         spec.deaths.push(if dies { u32::try_from(rng.below(most)).unwrap_or(0) } else { NEVER });
     }
@@ -183,25 +185,30 @@ fn wild(spec: &mut Spec, rng: &mut Rng) {
 
 /// The runs of one seed. Answers how many there were.
 pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) -> u64 {
-    let (scenario, spec) = spec_of(seed, 1);
+    let (scenario, spec) = spec_of(seed, [1, 1]);
     let prepared = &prepared[scenario];
     let calm = spec.wild.people.chance == 0 && spec.wild.faults.any() == 0 && spec.restore.is_none() && spec.pause.is_none();
     let calm = calm && spec.patience == PATIENT;
-    let begun = begin(prepared, &spec);
-    let branches = if begun.goes_on() { BRANCHES } else { 1 };
-    for b in 1..=branches {
-        let (_, spec) = spec_of(seed, b);
-        let report = branch(prepared, &spec, &begun);
-        tally.add(prepared.scenario, &report, calm, || format!("{seed}.{b}"));
+    let before = tally.runs;
+    let stem = begin(prepared, &spec);
+    for one in 1..=if stem.goes_on() { BRANCHES[0] } else { 1 } {
+        let mut branch = stem.fork();
+        let (_, spec) = spec_of(seed, [one, 1]);
+        further(prepared, &spec, &mut branch);
+        for two in 1..=if branch.goes_on() { BRANCHES[1] } else { 1 } {
+            let (_, spec) = spec_of(seed, [one, two]);
+            let report = go_on(prepared, &spec, branch.fork());
+            tally.add(prepared.scenario, &report, calm, || format!("{seed}.{one}.{two}"));
+        }
     }
-    branches
+    tally.runs - before
 }
 
-/// A run as its failure named it: a seed and a branch, or a scenario and its deaths.
+/// A run as its failure named it: a seed and its two branches, or a scenario and its deaths.
 pub(crate) fn replay(prepared: &[Prepared], text: &str) -> Option<Report> {
-    let (head, tail) = text.split_once('.').unwrap_or((text, "1"));
-    if let (Ok(seed), Ok(branch)) = (head.parse::<u64>(), tail.parse::<u64>()) {
-        let (scenario, spec) = spec_of(seed, branch);
+    let numbers: Option<Vec<u64>> = text.split('.').map(|n| n.parse().ok()).collect();
+    if let Some([seed, one, two]) = numbers.as_deref() {
+        let (scenario, spec) = spec_of(*seed, [*one, *two]);
         return Some(run(&prepared[scenario], &Spec { story: true, ..spec }));
     }
     let mut parts = text.split(':');

@@ -25,10 +25,12 @@ impl Paper {
         Self { bytes: Vec::new(), end: Chain::new(), ends: Vec::new() }
     }
 
-    pub(crate) fn push(&mut self, line: &[u8], end: Chain) {
-        self.bytes.extend_from_slice(line);
+    /// Writes the next line.
+    pub(crate) fn write(&mut self, record: &Record, at: Time) -> Result<(), String> {
+        let line = self.end.append(record, at).map_err(|e| e.to_string())?;
+        self.bytes.extend_from_slice(&line);
         self.ends.push(self.bytes.len());
-        self.end = end;
+        Ok(())
     }
 }
 
@@ -37,7 +39,8 @@ pub(crate) struct Pen<'p> {
     pub(crate) prepared: &'p Prepared,
     pub(crate) world: Rc<RefCell<World>>,
     pub(crate) me: u32,
-    pub(crate) chain: Chain,
+    /// The last line this session knows of.
+    pub(crate) last: u64,
 }
 
 impl Journal for Pen<'_> {
@@ -54,18 +57,18 @@ impl Journal for Pen<'_> {
                 world.tell(|| format!("DIES {} {}", before.name(), effect.map_or("-", |e| e.name())));
                 if world.death.torn {
                     // A part of the line reached the disk.
-                    let line = self.chain.clone().append(record, at).map_err(|_| gone())?;
+                    let line = world.journal.end.clone().append(record, at).map_err(|_| gone())?;
                     world.journal.bytes.extend_from_slice(&line[..line.len() / 2]);
                 }
                 return Err(gone());
             }
-            if self.chain != world.journal.end {
+            if self.last != world.journal.end.seq() {
                 world.tell(|| format!("process {} is fenced", self.me));
                 return Err(AppendError::Fenced);
             }
-            let line = self.chain.append(record, at).map_err(|e| AppendError::Storage { why: e.to_string() })?;
             world.tell(|| format!("[{}] {}", self.me, story(record)));
-            world.journal.push(&line, self.chain.clone());
+            world.journal.write(record, at).map_err(|why| AppendError::Storage { why })?;
+            self.last = world.journal.end.seq();
             if world.fold.is_none() && world.journal.ends.len() == 2 {
                 let plan = std::sync::Arc::clone(&world.plan);
                 world.fold = Some(Run::new(world.run.clone(), plan, PlanId::new("plan")));
@@ -95,11 +98,11 @@ impl Journal for Pen<'_> {
         if pause {
             drive::rival(&self.world, self.prepared);
         }
-        Ok(self.chain.seq())
+        Ok(self.last)
     }
 
     fn head(&self) -> String {
-        self.chain.head().to_owned()
+        self.world.borrow().journal.end.head().to_owned()
     }
 }
 

@@ -15,9 +15,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// So many sessions are tried before a run counts as parked.
-const SESSIONS: u32 = 16;
+const SESSIONS: usize = 12;
 /// And for so long, in virtual time.
-const LONG: i64 = 50_000;
+const LONG: i64 = 30_000;
 
 /// What is special about one run.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +32,8 @@ pub(crate) struct Spec {
     pub(crate) restore: Option<usize>,
     /// A process waits this long for one thing before it parks.
     pub(crate) patience: u64,
-    /// After the first session chance goes on differently in each branch.
-    pub(crate) branch: u64,
+    /// After the first and after the second session chance goes on differently in each branch.
+    pub(crate) branch: [u64; 2],
     pub(crate) story: bool,
 }
 
@@ -81,24 +81,37 @@ enum Word {
     Emergency,
 }
 
-/// A run after its first session: from here it can go on in many ways.
+/// A run after some of its sessions: from here it can go on in many ways.
 pub(crate) struct Begun {
-    world: World,
-    /// How the first session ended; none when it died.
+    world: Rc<RefCell<World>>,
+    /// How the last session ended; none when it died.
     stop: Option<Stop>,
     word: Word,
-    boundaries: u32,
+    boundaries: Vec<u32>,
+    /// How the run was left, once it was.
+    over: Option<(Left, String)>,
 }
 
 impl Begun {
-    /// Boundaries of the first session.
-    pub(crate) fn boundaries(&self) -> u32 {
-        self.boundaries
+    /// The same run in a world of its own.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            world: Rc::new(RefCell::new(self.world.borrow().clone())),
+            stop: self.stop.clone(),
+            word: self.word,
+            boundaries: self.boundaries.clone(),
+            over: self.over.clone(),
+        }
     }
 
-    /// The first session did not end the run.
+    /// Boundaries of the first session.
+    pub(crate) fn boundaries(&self) -> u32 {
+        self.boundaries.first().copied().unwrap_or(0)
+    }
+
+    /// The sessions so far did not end the run.
     pub(crate) fn goes_on(&self) -> bool {
-        !matches!(self.stop, Some(Stop::Finished(_)))
+        self.over.is_none() && !matches!(self.stop, Some(Stop::Finished(_)))
     }
 }
 
@@ -110,22 +123,65 @@ pub(crate) fn begin(prepared: &Prepared, spec: &Spec) -> Begun {
         world.story = Some(Vec::new());
     }
     let word = if prepared.scenario == Scenario::Emergency { Word::Emergency } else { Word::Go };
-    let (world, stop) = one(prepared, world, spec.patience, word);
-    let word = if word == Word::Emergency && !world.trail.emergency { Word::Emergency } else { Word::Go };
-    let boundaries = world.death.count;
-    Begun { world, stop, word, boundaries }
+    let world = Rc::new(RefCell::new(world));
+    let mut begun = Begun { world, stop: None, word, boundaries: Vec::new(), over: None };
+    one(prepared, spec, &mut begun);
+    begun
+}
+
+/// What comes between two sessions. False when the run is over.
+fn between(spec: &Spec, begun: &mut Begun) -> bool {
+    let sessions = begun.boundaries.len();
+    let shared = Rc::clone(&begun.world);
+    let world = &mut *shared.borrow_mut();
+    world.death.planned.clone_from(&spec.deaths);
+    if let Some(branch) = sessions.checked_sub(1).and_then(|s| spec.branch.get(s)).filter(|b| **b > 0) {
+        world.rng = super::rng::Rng::new(world.rng.next().wrapping_add(branch.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    }
+    match begun.stop.take() {
+        None => {
+            let gap = world.rng.span(10, 300);
+            world.advance(world.now + gap);
+        }
+        Some(stop) => {
+            world.tell(|| format!("session {sessions} ends: {}", stop.words()));
+            if let Next::Over(left, why) = after(world, stop, &mut begun.word) {
+                begun.over = Some((left, why));
+                return false;
+            }
+        }
+    }
+    if sessions >= SESSIONS || world.now > EPOCH + LONG {
+        begun.over = Some((Left::Parked, "it was tried often enough".into()));
+        return false;
+    }
+    if let (1, Some(back)) = (sessions, spec.restore) {
+        restore(world, back);
+    }
+    true
+}
+
+/// The next session. False when the run is over without it.
+pub(crate) fn further(prepared: &Prepared, spec: &Spec, begun: &mut Begun) -> bool {
+    let goes_on = between(spec, begun);
+    if goes_on {
+        one(prepared, spec, begun);
+    }
+    goes_on
 }
 
 /// One session in a world.
-fn one(prepared: &Prepared, world: World, patience: u64, word: Word) -> (World, Option<Stop>) {
-    let mut world = world;
-    world.death.reborn();
-    let me = world.youngest + 1;
-    let world = Rc::new(RefCell::new(world));
-    let stop = session(prepared, &world, me, patience, false, word);
-    // The session is over and its hands are gone: nobody else holds the world.
-    let Ok(cell) = Rc::try_unwrap(world) else { unreachable!("a session that is over still holds the world") };
-    (cell.into_inner(), stop)
+fn one(prepared: &Prepared, spec: &Spec, begun: &mut Begun) {
+    let me = {
+        let world = &mut *begun.world.borrow_mut();
+        world.death.reborn();
+        world.youngest + 1
+    };
+    begun.stop = session(prepared, &begun.world, me, spec.patience, false, begun.word);
+    let world = begun.world.borrow();
+    let unsaid = begun.word == Word::Emergency && !world.trail.emergency;
+    begun.word = if unsaid { Word::Emergency } else { Word::Go };
+    begun.boundaries.push(world.death.count);
 }
 
 /// Runs one run to its end, or until nothing moves it any more.
@@ -133,59 +189,21 @@ pub(crate) fn run(prepared: &Prepared, spec: &Spec) -> Report {
     go_on(prepared, spec, begin(prepared, spec))
 }
 
-/// The same beginning, going on in this branch.
-pub(crate) fn branch(prepared: &Prepared, spec: &Spec, begun: &Begun) -> Report {
-    let begun = Begun { world: begun.world.clone(), stop: begun.stop.clone(), word: begun.word, boundaries: begun.boundaries };
-    go_on(prepared, spec, begun)
-}
-
-fn go_on(prepared: &Prepared, spec: &Spec, begun: Begun) -> Report {
-    let Begun { mut world, mut stop, mut word, boundaries } = begun;
-    world.death.planned.clone_from(&spec.deaths);
-    if spec.branch > 0 {
-        world.rng = super::rng::Rng::new(spec.seed.wrapping_add(spec.branch.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    }
-    let mut boundaries = vec![boundaries];
-    let (mut left, mut why) = (Left::Parked, String::from("it was tried often enough"));
-    for number in 2..=SESSIONS + 1 {
-        match stop {
-            None => {
-                let gap = world.rng.span(10, 300);
-                world.advance(world.now + gap);
-            }
-            Some(stop) => {
-                world.tell(|| format!("session {} ends: {}", number - 1, stop.words()));
-                match after(&mut world, stop, &mut word) {
-                    Next::Again => {}
-                    Next::Over(l, w) => {
-                        (left, why) = (l, w);
-                        break;
-                    }
-                }
-            }
-        }
-        if number > SESSIONS || world.now > EPOCH + LONG {
-            break;
-        }
-        if number == 2
-            && let Some(back) = spec.restore
-        {
-            restore(&mut world, back);
-        }
-        (world, stop) = one(prepared, world, spec.patience, word);
-        word = if word == Word::Emergency && !world.trail.emergency { Word::Emergency } else { Word::Go };
-        boundaries.push(world.death.count);
-    }
-    super::verdict::at_the_end(prepared, &mut world, left, &why);
+/// The same beginning, going on to the end.
+pub(crate) fn go_on(prepared: &Prepared, spec: &Spec, mut begun: Begun) -> Report {
+    while begun.over.is_none() && further(prepared, spec, &mut begun) {}
+    let (left, why) = begun.over.unwrap_or((Left::Parked, String::new()));
+    let world = &mut *begun.world.borrow_mut();
+    super::verdict::at_the_end(prepared, world, left, &why);
     Report {
         left,
         why,
-        violations: world.judge.violations,
-        died: world.death.happened,
-        boundaries,
+        violations: std::mem::take(&mut world.judge.violations),
+        died: std::mem::take(&mut world.death.happened),
+        boundaries: begun.boundaries,
         strangers_refused: world.judge.strangers_refused,
         reopened: world.judge.reopened,
-        story: world.story.unwrap_or_default(),
+        story: world.story.take().unwrap_or_default(),
     }
 }
 
@@ -330,7 +348,7 @@ pub(crate) fn load(prepared: &Prepared, w: &mut World) -> Result<Run, String> {
         let plan = std::sync::Arc::clone(&prepared.plan);
         return Ok(Run::new(prepared.run.clone(), plan, keyroll::rotation::PlanId::new("plan")));
     }
-    let chosen = w.rng.chance(125);
+    let chosen = w.rng.chance(30);
     let read = w.story.is_some() || chosen;
     if let (Some(fold), false) = (&w.fold, read) {
         let fold = fold.clone();

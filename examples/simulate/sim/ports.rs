@@ -42,12 +42,12 @@ pub(crate) struct SimPorts<'p> {
 impl<'p> SimPorts<'p> {
     pub(crate) fn new(prepared: &'p Prepared, world: &Rc<RefCell<World>>, me: u32) -> Self {
         let hands = Hands { world: Rc::clone(world), me };
-        let (slots, chain) = {
+        let (slots, last) = {
             let w = world.borrow();
-            (w.slots.len(), w.journal.end.clone())
+            (w.slots.len(), w.journal.end.seq())
         };
         let stores = (0..slots).map(|slot| Store { hands: hands.clone(), slot }).collect();
-        Self { stores, pen: Pen { prepared, world: Rc::clone(world), me, chain }, hands }
+        Self { stores, pen: Pen { prepared, world: Rc::clone(world), me, last }, hands }
     }
 }
 
@@ -375,7 +375,7 @@ impl UsageSource for Hands {
             count(&mut by_key[usize::from(row.label).min(LABELS.len())], row.at, row.refused);
         }
         // More of our own rows than these nobody asks for.
-        for row in own.iter().rev().take(40) {
+        for row in own.iter().rev().take(28) {
             if let Some(id) = &row.own {
                 let owned = OwnRow { key: which(row.key), owner: owner.into(), refused: row.refused, at: Time(row.at) };
                 table.own.insert(id.clone(), owned);

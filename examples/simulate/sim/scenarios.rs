@@ -10,7 +10,6 @@ use super::rng::Rng;
 use super::slots::Slot;
 use super::trail::Trail;
 use super::world::{CALL, EPOCH, Faults, Values, World};
-use keyroll::journal::Chain;
 use keyroll::plan::standard_gates;
 use keyroll::rotation::{
     About, App, ApprovalRule, ConsumerPlan, Disable, Endpoint, EndpointFacts, FrozenPolicy, GATE_SEMANTICS, GatewayCaps, GatewayIdentity,
@@ -99,9 +98,7 @@ impl Prepared {
         let plan = Arc::new(plan(scenario, &bare));
         let record = Record::Planned { run: run.clone(), plan: Box::new((*plan).clone()), plan_id: plan.id() };
         let mut paper = Paper::new();
-        let mut end = Chain::new();
-        let line = end.append(&record, Time(EPOCH)).map_err(|e| e.to_string())?;
-        paper.push(&line, end);
+        paper.write(&record, Time(EPOCH))?;
         Ok(Self { scenario, key, plan, run, paper, bare })
     }
 

@@ -136,7 +136,7 @@ pub(crate) struct World {
     pub(crate) youngest: u32,
     /// The journal.
     pub(crate) journal: super::chain::Paper,
-    /// The fold of the journal, kept beside it; most sessions begin with this copy, every eighth run reads the bytes instead.
+    /// The fold of the journal, kept beside it; most sessions begin with this copy, one in thirty reads the bytes instead.
     pub(crate) fold: Option<keyroll::rotation::Run>,
     /// The run's claim is held.
     pub(crate) claimed: bool,
