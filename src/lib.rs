@@ -2,6 +2,8 @@
 #![doc = include_str!("architecture.md")]
 
 pub mod adapters;
+#[cfg(feature = "bugs")]
+pub mod bugs;
 pub mod cli;
 pub mod engine;
 pub mod evidence;

@@ -10,6 +10,7 @@
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::nonminimal_bool,
+    clippy::manual_is_multiple_of,
     reason = "a program that reports, over tables that it made itself"
 )]
 

@@ -73,6 +73,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     async fn look_for_minted(&self, marker: &Marker, began: Option<&Stamp>) -> Result<Outcome, PortError> {
+        #[cfg(feature = "bugs")]
+        if crate::bugs::on(crate::bugs::Bug::MintRetried) {
+            return Ok(not_done("not looked for"));
+        }
         let mut found = self.marked(marker, began).await?;
         if found.is_empty() {
             // Absent counts only when two listings agree that are further apart than the gateway needs to settle.
@@ -103,6 +107,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     async fn marked(&self, marker: &Marker, began: Option<&Stamp>) -> Result<Vec<KeyFacts>, PortError> {
         let earliest = began.map(|s| s.at.minus(SKEW));
         let keys = self.keys().await?;
+        #[cfg(feature = "bugs")]
+        if crate::bugs::on(crate::bugs::Bug::MarkerFilterTrusted) {
+            return Ok(keys.into_iter().filter(|k| !k.marker.is_empty()).take(1).collect());
+        }
         let young = |k: &KeyFacts| match (k.created_at, earliest) {
             (Some(created), Some(earliest)) => created >= earliest,
             (None, _) | (_, None) => true,
@@ -190,6 +198,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             let keys = self.keys().await?;
             if keys.iter().any(|k| k.id == *id) {
                 return Ok(not_done("the key is still listed"));
+            }
+            #[cfg(feature = "bugs")]
+            if crate::bugs::on(crate::bugs::Bug::SentinelIgnored) {
+                return Ok(plain());
             }
             if let Some(sentinel) = &self.run.plan.sentinel
                 && !keys.iter().any(|k| k.id == *sentinel)

@@ -82,6 +82,10 @@ impl FileSeal {
             if redaction.loaded.contains(label) {
                 continue;
             }
+            #[cfg(feature = "bugs")]
+            if crate::bugs::on(crate::bugs::Bug::MissingNeedleIsZeroHits) {
+                continue;
+            }
             if !run.scanned {
                 return Err(SealError::MissingNeedle { needle: format!("the value of `{label}`") });
             }

@@ -73,6 +73,10 @@ fn doubt(case: &Case<'_>, ack: &Ack, key: Which, start: Time) -> Option<String> 
     if !same {
         return Some(format!("it loaded at {} and holds another value", ack.loaded_at.rfc3339()));
     }
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::AckOfEarlierFlip) {
+        return None;
+    }
     (ack.loaded_at.plus(JITTER) < start)
         .then(|| format!("it loaded at {}, before it was moved at {}", ack.loaded_at.rfc3339(), start.rfc3339()))
 }

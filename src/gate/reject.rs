@@ -9,6 +9,12 @@ const BESIDE: Span = Span::seconds(60);
 
 pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
     clock::steady(case)?;
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::AnyErrorIsRefusal)
+        && case.reading.calls.iter().any(|c| c.key == key && c.class != CallClass::Accepted)
+    {
+        return Ok(Finding::pass("some call was not accepted"));
+    }
     let run = case.run;
     let endpoints: Vec<&Endpoint> = run.plan.gateway.endpoints.iter().map(|e| &e.endpoint).collect();
     if endpoints.is_empty() {

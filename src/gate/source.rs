@@ -67,6 +67,10 @@ pub(super) fn reaches(usage: &UsageTable, start: Time) -> Result<(), Finding> {
 
 /// A call of ours shows, under a key, since this instant: the pipe carries such rows.
 pub(super) fn alive(usage: &UsageTable, start: Time) -> Result<(), Finding> {
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::ControlIgnored) {
+        return Ok(());
+    }
     if usage.own.values().any(|row| row.key.is_some() && row.at >= start) {
         return Ok(());
     }
@@ -97,6 +101,10 @@ pub(super) fn covered(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'
         .count_of("silent_shards", unheard.len())
         .about(unheard));
     };
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::WatermarkIgnored) {
+        return Ok(clock.now());
+    }
     // The larger of planned and present lag counts. No row is newer than now, and none is read that came after the query.
     let more_lag = Span(plan.usage.lag.0.saturating_sub(usage.lag.0));
     Ok(watermark.minus(more_lag).min(usage.to).min(clock.now()).minus(plan.timing.longest_request))

@@ -193,7 +193,11 @@ impl Run {
                 self.disables = self.disables.saturating_add(1);
                 self.gate = None;
                 // The agreement is used once, by the intent that names it.
+                #[cfg(feature = "bugs")]
+                let kept = crate::bugs::on(crate::bugs::Bug::ApprovalReused).then(|| self.approved.clone()).flatten();
                 self.approved = None;
+                #[cfg(feature = "bugs")]
+                self.approved.clone_from(&kept);
                 // Whatever becomes of the intent, a later enable undoes our own change and nobody else's.
                 if self.old == OldKey::Enabled {
                     self.old = OldKey::DisabledByUs;
@@ -255,6 +259,8 @@ impl Run {
                 }
                 self.done(&open.effect, done, by, stamp);
             }
+            #[cfg(feature = "bugs")]
+            Outcome::Unknown { why } if crate::bugs::on(crate::bugs::Bug::UnknownIsNotDone) => self.failed(open, why, Failure::NotDone),
             Outcome::Unknown { .. } => self.open = Some(Open { unresolved: true, ..open }),
             Outcome::NotDone { why } => self.failed(open, why, Failure::NotDone),
             Outcome::Refused { why } => self.failed(open, why, Failure::Refused),
@@ -430,6 +436,10 @@ impl Run {
             _ => (reading.stamp.clone(), 1),
         };
         let advances = |v: Verdict| match v {
+            #[cfg(feature = "bugs")]
+            Verdict::NoData if crate::bugs::on(crate::bugs::Bug::NoDataPasses) => true,
+            #[cfg(feature = "bugs")]
+            Verdict::Fail if crate::bugs::on(crate::bugs::Bug::FailPasses) => true,
             Verdict::Pass | Verdict::Waived => true,
             Verdict::Skipped => self.emergency.is_some(),
             Verdict::Fail | Verdict::Inconclusive | Verdict::NoData | Verdict::Error => false,

@@ -120,6 +120,14 @@ pub fn drift(run: &Run, seen: &Seen) -> Vec<Drift> {
     new_key(run, seen, &mut found);
     slots(run, seen, &mut found);
     models(run, seen, &mut found);
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::DriftIgnored) {
+        found.clear();
+    }
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::ParityNotRechecked) {
+        found.retain(|d| !matches!(d, Drift::NewScope { .. } | Drift::OldScope { .. }));
+    }
     found.retain(|d| !run.amended.contains(d));
     found
 }

@@ -385,6 +385,8 @@ impl Run {
     pub fn can_go_back(&self) -> bool {
         match self.old {
             OldKey::Enabled | OldKey::DisabledByUs => self.ended.is_none(),
+            #[cfg(feature = "bugs")]
+            OldKey::OffByOthers if crate::bugs::on(crate::bugs::Bug::EnablesForeignDisable) => true,
             OldKey::OffByOthers | OldKey::DeleteIntended | OldKey::Gone => false,
         }
     }

@@ -53,7 +53,9 @@ impl Tally {
             let e = self.times.entry(kind).or_default();
             e.0 += 1;
             e.1 += l.elapsed().as_micros();
-            if self.runs % 3000 == 0 { eprintln!("{:?}", self.times.iter().map(|(k, (n, t))| format!("{k}: {n} x {} us", t / n)).collect::<Vec<_>>()); }
+            if self.runs % 3000 == 0 {
+                eprintln!("{:?}", self.times.iter().map(|(k, (n, t))| format!("{k}: {n} x {} us", t / n)).collect::<Vec<_>>());
+            }
         }
         if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 400) {
             eprintln!("SLOW {:?} {}", self.last.map(|l| l.elapsed()), replay());

@@ -185,6 +185,10 @@ fn gate(run: &Run, point: &Point) -> Gate {
     if run.passed.contains(point) {
         return Gate::Passed;
     }
+    #[cfg(feature = "bugs")]
+    if *point == Point::Drained && crate::bugs::on(crate::bugs::Bug::GateSkipped) {
+        return Gate::Passed;
+    }
     match &run.gate {
         Some(g) if g.point == *point => {
             let failed: Vec<String> =
@@ -198,6 +202,10 @@ fn gate(run: &Run, point: &Point) -> Gate {
 /// No reading counts before every node has heard of the last change; and a key that was enabled again is left alone for as long
 /// as a refusal may be cached, because asking would refresh the refusal.
 fn settled(run: &Run) -> Option<Time> {
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::SettlingIgnored) {
+        return None;
+    }
     let (stamp, enabled) = run.changed.as_ref()?;
     let cache = if *enabled { run.caps.refusal_cache } else { Span::ZERO };
     Some(stamp.at.plus(run.caps.settles_in).plus(cache))
@@ -211,5 +219,9 @@ fn pace(run: &Run, times: u32) -> Span {
 
 /// The old key is (or may be) refused by our doing and can be enabled again.
 fn disabled_by_us(run: &Run) -> bool {
+    #[cfg(feature = "bugs")]
+    if run.old == OldKey::OffByOthers && crate::bugs::on(crate::bugs::Bug::EnablesForeignDisable) {
+        return true;
+    }
     run.old == OldKey::DisabledByUs
 }

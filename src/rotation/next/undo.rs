@@ -10,6 +10,12 @@ pub(super) fn next(run: &Run) -> Step {
     if disabled_by_us(run) {
         return Step::Do(Effect::Enable { key: Which::Old, id: run.plan.old.id.clone() });
     }
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::RollbackDeletesNewFirst)
+        && let Some(new) = &run.new
+    {
+        return look_then(run, Effect::Delete { key: Which::New, id: new.id.clone() });
+    }
     if let Some(step) = consumers_back(run) {
         return step;
     }
@@ -30,6 +36,8 @@ fn consumers_back(run: &Run) -> Option<Step> {
         return None;
     }
     match gate(run, &Point::OldAccepted) {
+        #[cfg(feature = "bugs")]
+        Gate::Judge(_) | Gate::Failed(_) if crate::bugs::on(crate::bugs::Bug::RollbackBeforeAccepted) => {}
         Gate::Passed => {}
         Gate::Judge(not_before) => return Some(Step::Judge { point: Point::OldAccepted, not_before }),
         Gate::Failed(_) => return Some(no_way_back(run)),
