@@ -29,27 +29,57 @@ struct Args {
     seed: u64,
     threads: usize,
     replay: Option<String>,
+    bugs: bool,
 }
 
 fn main() -> ExitCode {
     let args = match arguments() {
         Ok(args) => args,
         Err(why) => {
-            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]");
+            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--bugs] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]");
             return ExitCode::from(2);
         }
     };
-    match args.replay {
-        Some(text) => replay(&text),
-        None => all(&args),
+    match (&args.replay, args.bugs) {
+        (Some(text), _) => replay(text),
+        (None, true) => bugs(&args),
+        (None, false) => all(&args),
     }
+}
+
+/// Each deliberate mistake must break a promise within so many runs.
+#[cfg(feature = "bugs")]
+fn bugs(args: &Args) -> ExitCode {
+    let Ok(prepared) = campaign::prepare() else { return ExitCode::FAILURE };
+    let mut missed = 0;
+    for bug in keyroll::bugs::Bug::ALL {
+        let (runs, found) = campaign::hunt(&prepared, bug, args.runs);
+        match found {
+            Some(what) => println!("{bug:?}: caught after {runs} runs, {what}"),
+            None => {
+                missed += 1;
+                println!("{bug:?}: MISSED in {runs} runs");
+            }
+        }
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "bugs"))]
+fn bugs(_: &Args) -> ExitCode {
+    println!("this build has no bugs to switch on: --features bugs");
+    ExitCode::from(2)
 }
 
 fn arguments() -> Result<Args, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut args = Args { runs: 100_000, seed: 7, threads, replay: None };
+    let mut args = Args { runs: 100_000, seed: 7, threads, replay: None, bugs: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--bugs" {
+            args.bugs = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{word} needs a number, not {value}"));
         match word.as_str() {

@@ -106,7 +106,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     /// Rows whose whole marker is ours, that did not exist when the plan was made, and that are not older than the intent.
     async fn marked(&self, marker: &Marker, began: Option<&Stamp>) -> Result<Vec<KeyFacts>, PortError> {
         let earliest = began.map(|s| s.at.minus(SKEW));
-        let keys = self.keys().await?;
+        let keys = self.complete_keys().await?;
         #[cfg(feature = "bugs")]
         if crate::bugs::on(crate::bugs::Bug::MarkerFilterTrusted) {
             return Ok(keys.into_iter().filter(|k| !k.marker.is_empty()).take(1).collect());
@@ -238,6 +238,19 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
 
     pub(super) async fn keys(&self) -> Result<Vec<KeyFacts>, PortError> {
         self.ports.gateway().list().await
+    }
+
+    /// A listing in which absence means something: the key that must be in it is.
+    pub(super) async fn complete_keys(&self) -> Result<Vec<KeyFacts>, PortError> {
+        let keys = self.keys().await?;
+        match &self.run.plan.sentinel {
+            Some(sentinel) if !keys.iter().any(|k| k.id == *sentinel) => Err(PortError::Unreachable {
+                system: "the gateway's whole listing".into(),
+                why: format!("it lacks {sentinel}, which must be there, so what else it lacks proves nothing"),
+                may_have_happened: false,
+            }),
+            Some(_) | None => Ok(keys),
+        }
     }
 
     async fn observe(&self, slot: SlotNo) -> Result<crate::rotation::Snapshot, PortError> {

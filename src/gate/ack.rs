@@ -63,6 +63,10 @@ fn doubt(case: &Case<'_>, ack: &Ack, key: Which, start: Time) -> Option<String> 
         Which::New => (run.new.as_ref().map(|n| &n.value), run.new.as_ref().map(|n| &n.id)),
         Which::Old => (run.plan.slots.first().and_then(|s| s.current_is.as_ref()), Some(&run.plan.old.id)),
     };
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::AckOfEarlierFlip) {
+        return None;
+    }
     // The value, where it can tell; else the key's id; a word that names neither is bound to nothing.
     let same = match (&ack.holds, &ack.key) {
         (Some(holds), _) if value.is_some() => value == Some(holds),
@@ -72,10 +76,6 @@ fn doubt(case: &Case<'_>, ack: &Ack, key: Which, start: Time) -> Option<String> 
     };
     if !same {
         return Some(format!("it loaded at {} and holds another value", ack.loaded_at.rfc3339()));
-    }
-    #[cfg(feature = "bugs")]
-    if crate::bugs::on(crate::bugs::Bug::AckOfEarlierFlip) {
-        return None;
     }
     (ack.loaded_at.plus(JITTER) < start)
         .then(|| format!("it loaded at {}, before it was moved at {}", ack.loaded_at.rfc3339(), start.rfc3339()))

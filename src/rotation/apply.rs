@@ -486,6 +486,10 @@ impl Run {
         for drift in accepts {
             self.drift.retain(|d| d != drift);
             // What becomes part of the run's own state is no difference any more; the same thing happening again is a new one.
+            if matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled) {
+                // What others switched, the nodes must hear of too before a reading counts.
+                self.changed = self.stamp.clone().map(|stamp| (stamp, *drift == Drift::OldEnabled));
+            }
             let absorbed = matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled | Drift::NewGone);
             if !absorbed {
                 self.amended.push(drift.clone());

@@ -32,7 +32,8 @@ pub(crate) fn conflict(why: &str) -> PortError {
 impl World {
     /// Makes a change. `looked` is when its sender last looked; what people did after that he could not know.
     pub(crate) fn apply(&mut self, act: &Act, looked: i64, late: bool) -> Answer {
-        let raced = self.people.last_edit > looked;
+        // What people did is excused only for as long as an honest engine may be under way since its look.
+        let raced = self.people.last_edit > looked && self.now - self.people.last_edit < 1_600;
         self.tell(|| format!("{}{act:?}", if late { "(late) " } else { "" }));
         match act {
             Act::Mint { marker, value, broad } => {
@@ -192,10 +193,10 @@ impl World {
             self.judge_holders(key, raced, "the old key was disabled while a listed consumer held it");
             let again = self.gateway.keys[key].state() == State::Off;
             if !again && self.plan.approval(keyroll::rotation::Phase::Revoke).is_some() && !self.trail.emergency {
-                if !self.trail.approved {
+                if !self.trail.agreed {
                     self.judge.broken(now, 2, "the old key was disabled without an agreement for this very attempt");
                 }
-                self.trail.approved = false;
+                self.trail.agreed = false;
             }
             let known = self.trail.passed(Place::BeforeDisable).is_none_or(|judged| self.admin_since < judged - 60);
             if self.admin_is.is_some() && known && !again {
@@ -226,6 +227,10 @@ impl World {
             self.judge_holders(key, raced, "the old key was deleted while a listed consumer held it");
             self.judge_soak();
             self.judge_references(raced);
+            let off = self.gateway.keys[key].last().is_some_and(|c| c.state == State::Off && c.by == Hand::Tool);
+            if off && self.gateway.keys[key].works_somewhere(now) {
+                self.judge.broken(now, 2, "the old key was deleted while a replica still accepted it");
+            }
         } else if self.gateway.keys[key].made_by == Hand::Tool {
             self.judge_holders(key, raced, "a new key was deleted while a listed consumer held it");
             let value = self.gateway.keys[key].value;

@@ -1,7 +1,7 @@
 //! Many runs: every single and double death of six scenarios, then sampled worlds by seed; and a tally of where processes died.
 
 use super::death::Crash;
-use super::drive::{Left, Report, Spec, begin, further, go_on, run};
+use super::drive::{Left, Report, Spec, TO_MINT, begin, further, go_on, run};
 use super::judge::Violation;
 use super::people::People;
 use super::rng::Rng;
@@ -155,7 +155,8 @@ pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {
         spec.pause = Some(u32::try_from(1 + rng.below(200)).unwrap_or(1));
     }
     if kind >= 90 {
-        spec.restore = Some(usize::try_from(1 + rng.below(40)).unwrap_or(1));
+        let back = if rng.chance(250) { TO_MINT } else { usize::try_from(1 + rng.below(40)).unwrap_or(1) };
+        spec.restore = Some(back);
     }
     // What comes after the first session differs in each branch.
     let mut stem = seed;
@@ -173,7 +174,15 @@ const NEVER: u32 = u32::MAX;
 
 fn wild(spec: &mut Spec, rng: &mut Rng) {
     let mut some = |most: u64| if rng.chance(400) { u32::try_from(rng.below(most)).unwrap_or(0) } else { 0 };
-    spec.wild.faults = Faults { lost: some(80), unsent: some(60), late: some(80), refused: some(25), unread: some(15), broad: 0 };
+    let (lost, late, dropped) = (some(80), some(80), some(40));
+    let (unsent, refused, unread, probes) = (some(60), some(25), some(15), some(40));
+    spec.wild.faults = Faults { lost, late, dropped, unsent, refused, unread, probes, broad: 0 };
+    spec.wild.stirred = rng.chance(800);
+    if !spec.wild.stirred {
+        // Nothing but lost answers: such a run must come to an end by itself.
+        spec.wild.faults.refused = 0;
+        return;
+    }
     if rng.chance(30) {
         spec.wild.faults.broad = 1000;
     }
@@ -183,12 +192,16 @@ fn wild(spec: &mut Spec, rng: &mut Rng) {
     }
 }
 
+/// Such a run has no excuse not to end.
+fn must_end(spec: &Spec) -> bool {
+    spec.wild.people.chance == 0 && !spec.wild.stirred && spec.restore.is_none() && spec.pause.is_none() && spec.patience == PATIENT
+}
+
 /// The runs of one seed. Answers how many there were.
 pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) -> u64 {
     let (scenario, spec) = spec_of(seed, [1, 1]);
     let prepared = &prepared[scenario];
-    let calm = spec.wild.people.chance == 0 && spec.wild.faults.any() == 0 && spec.restore.is_none() && spec.pause.is_none();
-    let calm = calm && spec.patience == PATIENT;
+    let calm = must_end(&spec);
     let before = tally.runs;
     let stem = begin(prepared, &spec);
     for one in 1..=if stem.goes_on() { BRANCHES[0] } else { 1 } {
@@ -249,4 +262,19 @@ pub(crate) fn empty(tally: &Tally) -> Vec<Cell> {
         }
     }
     empty
+}
+
+/// Looks for a run in which this mistake breaks a promise; answers how many runs that took, and what was broken.
+#[cfg(feature = "bugs")]
+pub(crate) fn hunt(prepared: &[Prepared], bug: keyroll::bugs::Bug, most: u64) -> (u64, Option<String>) {
+    keyroll::bugs::switch(Some(bug));
+    let mut tally = Tally::default();
+    let mut seed = 1;
+    while tally.runs < most && tally.found.is_empty() && tally.stalled.is_empty() {
+        sampled(prepared, Rng::new(seed).next(), &mut tally);
+        seed += 1;
+    }
+    keyroll::bugs::switch(None);
+    let what = tally.found.first().map(|f| format!("promise {}: {} ({})", f.violation.promise, f.violation.what, f.replay));
+    (tally.runs, what.or_else(|| tally.stalled.first().map(|s| format!("it did not come to an end: {s}"))))
 }

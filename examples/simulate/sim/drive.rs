@@ -7,7 +7,7 @@ use super::scenarios::{Prepared, Scenario, Wild};
 use super::world::{CALL, EPOCH, World};
 use keyroll::engine::{Engine, Options, Stop, Unwatched};
 use keyroll::journal::Chain;
-use keyroll::rotation::{App, EffectKind, End, Exception, Holder, Record, Run, Span, Time};
+use keyroll::rotation::{App, Effect, EffectKind, End, Exception, Holder, Record, Run, Span, Time};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
@@ -248,7 +248,7 @@ fn after(w: &mut World, stop: Stop, word: &mut Word) -> Next {
 impl World {
     fn person_decides(&mut self, why: &str, word: &mut Word) -> Next {
         // A calm world has a helpful operator.
-        let what = if self.people.left == 0 && self.faults.any() == 0 { 0 } else { self.rng.below(10) };
+        let what = if self.calm { 0 } else { self.rng.below(10) };
         if why.contains("must approve") {
             self.approver = Some(self.now);
             return Next::Again;
@@ -361,9 +361,19 @@ pub(crate) fn load(prepared: &Prepared, w: &mut World) -> Result<Run, String> {
     Run::replay(parsed.lines.iter().map(|l| &l.record)).map_err(|e| e.to_string())
 }
 
+/// A restore that goes back to the first intent to mint is written as so many lines.
+pub(crate) const TO_MINT: usize = 1_000;
+
+/// The line of the first intent to mint.
+fn mint_intent(bytes: &[u8]) -> Option<usize> {
+    let lines = Chain::parse(bytes).ok()?.lines;
+    lines.iter().position(|l| matches!(&l.record, Record::Began { effect: Effect::Mint { .. }, .. })).map(|i| i + 1)
+}
+
 /// Somebody puts back an older copy of the journal, and of its head.
 fn restore(w: &mut World, back: usize) {
-    let keep = w.journal.ends.len().saturating_sub(back).max(1);
+    let intent = if back >= TO_MINT { mint_intent(&w.journal.bytes) } else { None };
+    let keep = intent.unwrap_or_else(|| w.journal.ends.len().saturating_sub(back % TO_MINT).max(1));
     w.fold = None;
     w.restored_at = Some(w.now);
     w.journal.ends.truncate(keep);

@@ -35,6 +35,8 @@ pub(crate) struct Pod {
     pub(crate) wrote: Hand,
     pub(crate) loaded_at: i64,
     pub(crate) replica: usize,
+    /// It always calls the same replica.
+    pub(crate) pinned: bool,
     /// So many reloads are lost on it.
     pub(crate) deaf: u8,
     /// A reload on its way.
@@ -59,6 +61,8 @@ pub(crate) struct Log {
     pub(crate) rows: Vec<Row>,
     /// This shard shows nothing between these instants.
     pub(crate) silent: Option<(usize, i64, i64)>,
+    /// Nothing about the keys of this run is shown from then on.
+    pub(crate) blind_from: Option<i64>,
     /// Refused calls leave a row.
     pub(crate) refused_too: bool,
 }
@@ -67,6 +71,9 @@ impl Log {
     pub(crate) fn add(&mut self, mut row: Row) {
         if row.refused && !self.refused_too {
             // The oracle knows of it; the source never shows it.
+            row.visible = i64::MAX;
+        }
+        if self.blind_from.is_some_and(|from| row.at >= from) && row.label != NEIGHBOUR {
             row.visible = i64::MAX;
         }
         if let Some((shard, from, to)) = self.silent
@@ -84,4 +91,6 @@ pub(crate) const SHARDS: [&str; REPLICAS] = ["log-0", "log-1"];
 /// Addresses of the replicas.
 pub(crate) const ENDPOINTS: [&str; REPLICAS] = ["r0", "r1"];
 /// Names of callers, by label.
-pub(crate) const LABELS: [&str; 5] = ["web", "worker", "cron", "stranger", "model-user"];
+pub(crate) const LABELS: [&str; 6] = ["web", "worker", "cron", "stranger", "model-user", "neighbour"];
+/// The label of somebody who uses another key altogether.
+pub(crate) const NEIGHBOUR: u16 = 5;

@@ -95,6 +95,11 @@ impl Key {
         self.changes.iter().rev().find(|c| c.seen[replica] <= now).map(|c| c.state)
     }
 
+    /// Some replica still accepts it.
+    pub(crate) fn works_somewhere(&self, now: i64) -> bool {
+        (0..REPLICAS).any(|r| self.at_replica(r, now) == Some(State::On))
+    }
+
     /// Every replica accepts it now, or will as soon as it has heard.
     pub(crate) fn works_everywhere(&self, now: i64) -> bool {
         (0..REPLICAS).all(|r| self.at_replica(r, now) == Some(State::On) && self.refused_until[r] <= now)
@@ -126,12 +131,14 @@ pub(crate) struct Gateway {
     pub(crate) models: Vec<Model>,
     /// Probing a refused key renews the cached refusal.
     pub(crate) refreshes: bool,
+    /// This replica never hears that a key is off.
+    pub(crate) stubborn: Option<usize>,
     next_id: u32,
 }
 
 impl Gateway {
     pub(crate) fn new(refreshes: bool) -> Self {
-        Self { keys: Vec::new(), models: Vec::new(), refreshes, next_id: 0 }
+        Self { keys: Vec::new(), models: Vec::new(), refreshes, stubborn: None, next_id: 0 }
     }
 
     /// Makes a key; replicas hear of it with some delay.
@@ -169,7 +176,10 @@ impl Gateway {
             Some(last) if last.state == State::Gone => false,
             Some(last) if last.state == state => true,
             last => {
-                let seen = delays(now, last.map(|l| l.seen), rng);
+                let mut seen = delays(now, last.map(|l| l.seen), rng);
+                if let (Some(replica), State::Off) = (self.stubborn, state) {
+                    seen[replica] = i64::MAX;
+                }
                 key.changes.push(Change { state, by, seen });
                 true
             }
@@ -219,7 +229,7 @@ fn delays(now: i64, after: Option<[i64; REPLICAS]>, rng: &mut Rng) -> [i64; REPL
     let mut seen = [0; REPLICAS];
     for (i, at) in seen.iter_mut().enumerate() {
         // A replica hears of changes in their order.
-        *at = (now + rng.span(0, SETTLES)).max(after.map_or(0, |a| a[i]));
+        *at = (now + rng.span(0, SETTLES)).max(after.map(|a| a[i]).filter(|a| *a < i64::MAX).unwrap_or(0));
     }
     seen
 }

@@ -110,6 +110,9 @@ impl Hands {
         let f = world.faults;
         let roll = u32::try_from(world.rng.below(1000)).unwrap_or(0);
         let looked = world.looked;
+        if world.lying() == Some(Listing::Foreign) && matches!(act, Act::Enable(..) | Act::Delete(_) | Act::Mark(..) | Act::Repoint(..)) {
+            return Err(super::acts::conflict("no such key here"));
+        }
         if roll < f.lost {
             // Conflicts answer, too, and that answer is lost as well.
             let _ = world.apply(&act, looked, false);
@@ -119,9 +122,11 @@ impl Hands {
             let wait = world.rng.span(0, CALL / 2);
             world.advance(world.now + wait);
             Err(lost(true))
-        } else if roll < f.lost + f.late + f.unsent {
+        } else if roll < f.lost + f.late + f.dropped {
+            Err(lost(true))
+        } else if roll < f.lost + f.late + f.dropped + f.unsent {
             Err(lost(false))
-        } else if roll < f.lost + f.late + f.unsent + f.refused {
+        } else if roll < f.lost + f.late + f.dropped + f.unsent + f.refused {
             Err(PortError::Refused { system: "the fake".into(), action: "change".into(), why: "it said no".into() })
         } else {
             world.apply(&act, looked, false)
@@ -248,6 +253,11 @@ impl Prober for Hands {
         let Ok(mut world) = self.read().await else { return CallAnswer { class: CallClass::Down, status: 0 } };
         let replica = ENDPOINTS.iter().position(|e| *e == endpoint.as_str()).unwrap_or(0);
         let value = world.values.number(secret.expose());
+        let stubborn = if world.gateway.stubborn == Some(replica) { 600 } else { 0 };
+        let per_mille = world.faults.probes + stubborn;
+        if world.rng.chance(per_mille) {
+            return CallAnswer { class: CallClass::UpstreamFault, status: 503 };
+        }
         if world.probe(replica, value, request) {
             CallAnswer { class: CallClass::Accepted, status: 200 }
         } else {
@@ -522,6 +532,8 @@ impl Hands {
         wanted.extend(run.new.as_ref().and_then(|n| world.gateway.find(&n.id)).map(|k| world.gateway.keys[k].value));
         // The engine says by label which needles it has; the oracle looks whether that is true.
         let labels = needles.iter().any(|(l, _)| *l == "old") && (wanted.len() < 2 || needles.iter().any(|(l, _)| *l == "new"));
+        #[cfg(feature = "bugs")]
+        let labels = labels || keyroll::bugs::on(keyroll::bugs::Bug::MissingNeedleIsZeroHits);
         if !labels && !world.scanned {
             return Err(SealError::MissingNeedle { needle: "a value".into() });
         }

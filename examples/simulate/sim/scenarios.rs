@@ -87,6 +87,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Wild {
     pub(crate) faults: Faults,
     pub(crate) people: People,
+    /// Consumers and logs differ from what the plan says.
+    pub(crate) stirred: bool,
 }
 
 impl Prepared {
@@ -145,10 +147,11 @@ impl Prepared {
             disabled_at: None,
             flaky,
             wrong_owner,
+            calm: wild.people.chance == 0 && !wild.stirred,
             calls: 0,
             story: None,
         };
-        if wild.people.chance > 0 || wild.faults.lost > 0 {
+        if wild.stirred {
             stir(&mut world, &mut rng);
         }
         // Some traffic lies behind.
@@ -181,6 +184,38 @@ fn stir(world: &mut World, rng: &mut Rng) {
         world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 10_000)) };
     }
     world.asks_back |= rng.chance(50);
+    match rng.below(20) {
+        // One of two pods that share a label keeps the old value for long, behind a replica whose log is silent.
+        0 if world.pods.len() >= 2 => {
+            for (i, pod) in world.pods.iter_mut().take(2).enumerate() {
+                pod.pinned = true;
+                pod.replica = i;
+            }
+            world.pods[1].reads = Reads::Every(rng.span(2_000, 9_000));
+            let from = EPOCH + rng.span(500, 4_000);
+            world.log.silent = Some((1, from, from + rng.span(3_000, 12_000)));
+        }
+        // The source stops to show the keys of this run, while the rows of others go on.
+        1 => {
+            world.log.blind_from = Some(EPOCH + rng.span(1_500, 7_000));
+            for replica in 0..REPLICAS {
+                let mut neighbour = stranger(EPOCH, 200);
+                (neighbour.label, neighbour.holds, neighbour.pinned, neighbour.replica) = (super::fleet::NEIGHBOUR, 3, true, replica);
+                world.pods.push(neighbour);
+            }
+            world.pods[0].reads = Reads::Every(rng.span(500, 6_000));
+        }
+        // A replica that does not hear of a disable, and often answers with a fault of its own.
+        2 => world.gateway.stubborn = Some(1),
+        // A consumer that calls more seldom than it says, and was not reached by its reload.
+        3 => {
+            for pod in world.pods.iter_mut().filter(|p| p.label == 2) {
+                pod.cadence = rng.span(4_000, 12_000);
+                pod.deaf = 3;
+            }
+        }
+        _ => {}
+    }
 }
 
 #[derive(Clone)]
@@ -200,7 +235,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
     let mut gateway = Gateway::new(false);
     let limits = Limits { budget: Some(100), models: Some(3) };
     for value in [numbers[1], numbers[2], numbers[3]] {
-        gateway.make(value, "", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
+        gateway.make(value, "keyroll:live", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
     }
     let old = numbers[1];
     let provider = scenario == Scenario::Provider;
@@ -224,6 +259,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         wrote: Hand::Before,
         loaded_at: EPOCH,
         replica: usize::from(label) % REPLICAS,
+        pinned: false,
         deaf: 0,
         reload_at: None,
     };
@@ -239,8 +275,8 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
     } else {
         pods.push(pod(0, 0, 250, Reads::Every(200), 50));
         pods.push(pod(0, 0, 400, Reads::Every(300), 150));
-        pods.push(pod(1, 0, 300, Reads::Told, 100));
-        pods.push(pod(2, last, 650, Reads::Told, 350));
+        pods.push(pod(1, 0, 2_500, Reads::Told, 100));
+        pods.push(pod(2, last, 1_800, Reads::Told, 350));
     }
     if scenario == Scenario::Straggler {
         pods.push(stranger(i64::MAX, 2_000));
@@ -273,6 +309,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
         wrote: Hand::Before,
         loaded_at: EPOCH,
         replica: 0,
+        pinned: false,
         deaf: 0,
         reload_at: None,
     }
@@ -320,7 +357,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         call_timeout: ms(CALL),
         send_before: ms(200),
         observation: ms(300),
-        drain_window: ms(1_600),
+        drain_window: ms(2_000),
         soak: ms(800),
         undo_window: ms(900),
         repeats: 2,
@@ -341,7 +378,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let consumers = if provider {
         Vec::new()
     } else {
-        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 350, told(), true), consumer(2, 700, told(), false)]
+        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 2_600, told(), true), consumer(2, 2_000, told(), false)]
     };
     let approvals = match scenario {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {

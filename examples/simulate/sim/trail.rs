@@ -33,6 +33,8 @@ pub(crate) struct Trail {
     pub(crate) excepted: Vec<String>,
     /// A question was answered with yes since the last thing that voids it.
     pub(crate) approved: bool,
+    /// The intent to disable had an agreement of its own.
+    pub(crate) agreed: bool,
     /// The end is written.
     pub(crate) finished: bool,
     /// Somebody asked to turn back, and it was written.
@@ -150,6 +152,11 @@ impl Trail {
     }
 
     fn began(&mut self, effect: &Effect, now: i64) -> Option<(u8, &'static str)> {
+        if let Effect::Disable { key: Which::Old, .. } = effect {
+            // An agreement is used once, by the intent that comes first.
+            self.agreed = self.approved;
+            self.approved = false;
+        }
         let passed = self.passed.clone();
         let lacks = |place: Place, what: &'static str| passed.iter().all(|(p, _)| *p != place).then_some((2, what));
         match effect {

@@ -63,6 +63,8 @@ impl Values {
 pub(crate) struct Faults {
     /// Applied, and the answer is lost.
     pub(crate) lost: u32,
+    /// Not applied, and nobody can know.
+    pub(crate) dropped: u32,
     /// Never sent, and that is known.
     pub(crate) unsent: u32,
     /// The answer is lost and the change lands later.
@@ -71,16 +73,12 @@ pub(crate) struct Faults {
     pub(crate) refused: u32,
     /// A read fails.
     pub(crate) unread: u32,
+    /// A call of ours to the data plane meets another fault.
+    pub(crate) probes: u32,
     /// A key is made with fewer restrictions than asked for.
     pub(crate) broad: u32,
 }
 
-impl Faults {
-    /// How often anything goes wrong.
-    pub(crate) fn any(self) -> u32 {
-        self.lost + self.unsent + self.late + self.refused + self.unread + self.broad
-    }
-}
 
 /// What a listing does wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +161,8 @@ pub(crate) struct World {
     pub(crate) flaky: Option<u16>,
     /// The source attributes our calls to somebody else.
     pub(crate) wrong_owner: bool,
+    /// Nothing but lost answers and reads happens here: the run must come to an end by itself.
+    pub(crate) calm: bool,
     /// Calls made so far.
     pub(crate) calls: u32,
     /// Story of a replay.
@@ -229,7 +229,9 @@ impl World {
             self.load(i);
         }
         let replica = self.pods[i].replica;
-        self.pods[i].replica = (replica + 1) % REPLICAS;
+        if !self.pods[i].pinned {
+            self.pods[i].replica = (replica + 1) % REPLICAS;
+        }
         let pod = &self.pods[i];
         let key = match pod.model {
             Some(model) => Some(self.gateway.models[model].at_replica(replica, now)),
