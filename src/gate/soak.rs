@@ -77,6 +77,12 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
             off.rfc3339(),
             end.since(covered)
         ))
+    } else if !usage.own.values().any(|row| row.refused && row.key == Some(key) && row.at >= end) {
+        // The pipe must be seen alive at both ends: one that broke in between shows silence, too.
+        Finding::no_data(format!(
+            "nobody was refused since {}, and no refused call of ours shows since the end of {at_least} either: wait for the log, or check that its export still runs",
+            off.rfc3339()
+        ))
     } else {
         Finding::pass(format!("nobody but us was refused on the {} key in {shown} since {}{except}", key.name(), off.rfc3339()))
     };

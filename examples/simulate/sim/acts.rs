@@ -211,7 +211,9 @@ impl World {
                 self.judge.broken(now, 5, "the old key was disabled although the new one may do more");
             }
             self.judge_quiet(raced);
-            self.judge_references(raced);
+            if !again {
+                self.judge_references(raced);
+            }
             self.disabled_at = Some(now);
             self.after_disable();
         } else if self.gateway.keys[key].made_by == Hand::Tool {
@@ -291,14 +293,15 @@ impl World {
         let window = i64::try_from(self.plan.timing.drain_window.0).unwrap_or(0);
         // What is newer than this no source can show yet.
         let (from, to) = (judged - window + 1, judged - 800);
-        let used = self.log.rows.iter().any(|r| {
+        let used = self.log.rows.iter().find(|r| {
             r.own.is_none()
                 && !r.refused
                 && r.key == Some(self.old)
                 && (from..to).contains(&r.at)
                 && !self.trail.excepted.iter().any(|e| e == super::fleet::LABELS[usize::from(r.label)])
         });
-        if used {
+        if let Some(row) = used.cloned() {
+            self.tell(|| format!("used: {row:?}, judged at {}", judged - super::world::EPOCH));
             self.judge.broken(self.now, 2, "the old key was disabled although it was used within the drain window");
         }
     }
