@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     let args = match arguments() {
         Ok(args) => args,
         Err(why) => {
-            println!("{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--bugs] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]");
+            println!(
+                "{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--bugs] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]"
+            );
             return ExitCode::from(2);
         }
     };
