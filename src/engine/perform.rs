@@ -253,7 +253,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     async fn evidence(&mut self, scan: bool) -> Result<Done, Failed> {
-        let (old, new) = (self.value(Which::Old).await.unwrap_or_default(), self.value(Which::New).await.unwrap_or_default());
+        // A store that does not answer is asked again; only a value that is not there makes a needle missing.
+        let (old, new) = (self.value(Which::Old).await?, self.value(Which::New).await?);
         let mut needles: Vec<(&str, &SecretText)> = Vec::new();
         needles.extend(old.as_ref().map(|v| ("old", v)));
         needles.extend(new.as_ref().map(|v| ("new", v)));

@@ -191,7 +191,7 @@ impl World {
         let now = self.now;
         if key == self.old {
             self.judge_holders(key, raced, "the old key was disabled while a listed consumer held it");
-            let again = self.gateway.keys[key].state() == State::Off;
+            let again = self.gateway.keys[key].state() != State::On;
             if !again && self.plan.approval(keyroll::rotation::Phase::Revoke).is_some() && !self.trail.emergency {
                 if !self.trail.agreed {
                     self.judge.broken(now, 2, "the old key was disabled without an agreement for this very attempt");

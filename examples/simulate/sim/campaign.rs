@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 /// Scenarios whose deaths are tried one by one.
 pub(crate) const EXHAUSTIVE: usize = 6;
-const SLOW: bool = true;
 /// Patience of a process that waits for everything.
 const PATIENT: u64 = 8_000;
 
@@ -32,8 +31,6 @@ pub(crate) type Cell = (EffectKind, Crash, Left);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) runs: u64,
-    pub(crate) times: BTreeMap<String, (u128, u128)>,
-    pub(crate) last: Option<std::time::Instant>,
     pub(crate) left: BTreeMap<Left, u64>,
     pub(crate) matrix: BTreeMap<Cell, u64>,
     pub(crate) broken: u64,
@@ -48,19 +45,6 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, calm: bool, replay: impl Fn() -> String) {
         self.runs += 1;
-        if let (true, Some(l)) = (SLOW, self.last) {
-            let kind = format!("{} {:?}", if calm { "calm" } else { "wild" }, report.left);
-            let e = self.times.entry(kind).or_default();
-            e.0 += 1;
-            e.1 += l.elapsed().as_micros();
-            if self.runs % 3000 == 0 {
-                eprintln!("{:?}", self.times.iter().map(|(k, (n, t))| format!("{k}: {n} x {} us", t / n)).collect::<Vec<_>>());
-            }
-        }
-        if SLOW && self.last.is_some_and(|l| l.elapsed().as_millis() > 400) {
-            eprintln!("SLOW {:?} {}", self.last.map(|l| l.elapsed()), replay());
-        }
-        self.last = Some(std::time::Instant::now());
         *self.left.entry(report.left).or_default() += 1;
         self.died += u64::from(!report.died.is_empty());
         self.strangers += u64::from(report.strangers_refused);

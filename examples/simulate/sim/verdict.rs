@@ -8,8 +8,8 @@ use keyroll::rotation::{Drift, Effect};
 
 /// Judges the end of a run.
 pub(crate) fn at_the_end(prepared: &Prepared, w: &mut World, left: Left, why: &str) {
-    // What lost its marker to a person cannot be found again once the journal forgot it, too.
-    let hidden = |i: usize| w.restored_at.is_some() && w.gateway.keys[i].marker_by_person;
+    // What lost its marker to a person before its id was known cannot be found by anybody.
+    let hidden = |i: usize| w.gateway.keys[i].marker_by_person;
     let made = |i: &usize| w.gateway.keys[*i].made_by == Hand::Tool && w.gateway.keys[*i].state() != State::Gone && !hidden(*i);
     let alive: Vec<usize> = (0..w.gateway.keys.len()).filter(made).collect();
     if w.slots.iter().any(|s| s.other != s.other_meant) {
