@@ -110,11 +110,21 @@ pub(super) fn covered(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'
     Ok(watermark.minus(more_lag).min(usage.to).min(clock.now()).minus(plan.timing.longest_request))
 }
 
-/// A part of the source is further behind than its lag allows, although we call through it at every look: its export may have stopped.
-pub(super) fn behind(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, covered: Time) -> Option<Finding> {
+/// A call of ours, made at the last few looks, must show by now.
+pub(super) fn recent(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>) -> Time {
+    clock.now().minus(allowed(case, usage))
+}
+
+/// How far a source may be behind when we call through it at every look: four looks, one call, and its own lag.
+fn allowed(case: &Case<'_>, usage: &UsageTable) -> Span {
     let timing = &case.run.plan.timing;
     let looks = Span(timing.poll.0.saturating_mul(4)).plus(timing.call_timeout);
-    let allowed = case.run.plan.usage.lag.max(usage.lag).plus(timing.longest_request).plus(looks);
+    case.run.plan.usage.lag.max(usage.lag).plus(timing.longest_request).plus(looks)
+}
+
+/// A part of the source is further behind than its lag allows, although we call through it at every look: its export may have stopped.
+pub(super) fn behind(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, covered: Time) -> Option<Finding> {
+    let allowed = allowed(case, usage);
     let late = clock.now().since(covered);
     if late <= allowed {
         return None;

@@ -91,7 +91,7 @@ fn weigh(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Whic
         .about([callers::named(consumer)])
     } else {
         // The pipe must be seen alive at both ends: one that broke in between shows silence, too.
-        source::alive(usage, ready.min(clock.now()))?;
+        source::alive(usage, ready.max(source::recent(case, usage, clock)).min(clock.now()))?;
         unused(case, usage, key, since, shown)
     };
     Ok(found.count("covered_ms", shown.0).count_of("own_rows", usage.own.len()).count("rows", usage.rows))

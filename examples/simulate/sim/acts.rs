@@ -199,7 +199,8 @@ impl World {
                 self.trail.agreed = false;
             }
             let known = self.trail.passed(Place::BeforeDisable).is_none_or(|judged| self.admin_since < judged - 60);
-            if self.admin_is.is_some() && known && !again {
+            let ours = self.admin_is.is_some_and(|k| k == key || self.gateway.keys[k].state() != State::Gone);
+            if ours && known && !again {
                 self.judge.broken(now, 6, "the old key was disabled while the admin credential was a key of this run");
             }
             let elsewhere = self
@@ -298,6 +299,8 @@ impl World {
                 && !r.refused
                 && r.key == Some(self.old)
                 && (from..to).contains(&r.at)
+                // A source that went blind a moment ago has not been found out yet.
+                && !(r.visible == i64::MAX && self.log.blind_from.is_some_and(|from| from > judged - 7_000))
                 && !self.trail.excepted.iter().any(|e| e == super::fleet::LABELS[usize::from(r.label)])
         });
         if let Some(row) = used.cloned() {
