@@ -79,7 +79,6 @@ pub(crate) struct Faults {
     pub(crate) broad: u32,
 }
 
-
 /// What a listing does wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listing {
