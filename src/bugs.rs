@@ -9,6 +9,8 @@ use std::cell::Cell;
 pub enum Bug {
     /// A mint whose answer was lost is simply done again.
     MintRetried,
+    /// An effect is sent before its intent is on disk.
+    IntentAfterEffect,
     /// An unknown outcome counts as certainly not done.
     UnknownIsNotDone,
     /// Hold is left without its gate.
@@ -61,8 +63,9 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::MintRetried,
+        Self::IntentAfterEffect,
         Self::UnknownIsNotDone,
         Self::GateSkipped,
         Self::NoDataPasses,

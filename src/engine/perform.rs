@@ -26,6 +26,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         let stamp = self.stamp();
         let send_before = stamp.at.plus(self.run.plan.timing.send_before);
         let mono = stamp.mono;
+        #[cfg(feature = "bugs")]
+        if crate::bugs::on(crate::bugs::Bug::IntentAfterEffect) {
+            let _ = self.act(n, &effect).await;
+        }
         self.record(Record::Began { n, effect: effect.clone(), stamp, send_before }).await?;
         // A machine that slept between the intent and here must not send any more: somebody may have taken over.
         let now = self.stamp();

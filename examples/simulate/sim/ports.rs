@@ -86,6 +86,11 @@ impl Hands {
             let world = &mut *self.world.borrow_mut();
             world.tick();
             self.may_act(world);
+            if matches!(act, Act::Delete(_)) && !world.calm && world.rng.chance(30) {
+                // A name resolves to another gateway from this instant on.
+                let until = world.now + world.rng.span(300, 2_000);
+                world.listing = Some((Listing::Foreign, until));
+            }
             if world.strikes(Crash::BeforeCall) {
                 let per_mille = world.faults.late;
                 // It had left the process already.

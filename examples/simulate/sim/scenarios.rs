@@ -214,6 +214,12 @@ fn stir(world: &mut World, rng: &mut Rng) {
                 pod.deaf = 3;
             }
         }
+        // Somebody whom nobody listed reads the slot, too, and keeps what it read.
+        4 | 5 => {
+            let mut reader = stranger(EPOCH + rng.span(0, 3_000), rng.span(1_200, 2_500));
+            reader.reads = Reads::Every(rng.span(2_500, 9_000));
+            world.pods.push(reader);
+        }
         _ => {}
     }
 }

@@ -84,8 +84,8 @@ fn named(prepared: &Prepared, w: &mut World, alive: &[usize], why: &str) {
             })
             || why.contains(id.as_str())
             || w.trail.named.contains(id)
-            // It is the live one, and a slot holds it.
-            || (key.marker == "keyroll:live" && (w.slots.is_empty() || w.slots.iter().any(|s| s.current == key.value)))
+            // It was marked as the live one before somebody put an older journal back.
+            || (key.marker == "keyroll:live" && w.restored_at.is_some())
             // The journal forgot it, and no honest listing was seen since.
             || w.restored_at.is_some_and(|at| w.looked <= at)
             || run.failed.as_ref().is_some_and(|f| f.why.contains(id.as_str()))

@@ -32,6 +32,15 @@ fn the_window_is_counted_in_the_gateways_time() {
 }
 
 #[test]
+fn a_pipe_that_broke_in_the_window_is_no_silence() {
+    let mut broken = reading(NOW);
+    usage(&mut broken).own.insert(RequestId::new("tracer"), own(Some(Which::New), false, HOLD + 3_599));
+    is(&drained(&run(), &broken), Verdict::NoData, "none of our own calls");
+    usage(&mut broken).own.insert(RequestId::new("tracer"), own(Some(Which::New), false, HOLD + 3_600));
+    is(&drained(&run(), &broken), Verdict::Pass, "");
+}
+
+#[test]
 fn no_rows_are_no_pass() {
     let mut empty = reading(NOW);
     usage(&mut empty).rows = 0;

@@ -1,7 +1,7 @@
 //! The way back: accept first, move consumers second, drain the new key by evidence, delete it last.
 
 use super::{Gate, Step, disabled_by_us, forward, gate};
-use crate::rotation::{Disable, Effect, End, Point, Reload, Run, SlotNo, Which};
+use crate::rotation::{Ask, Disable, Effect, End, Point, Reload, Run, SlotNo, Verdict, Which};
 
 pub(super) fn next(run: &Run) -> Step {
     if !run.can_go_back() {
@@ -79,7 +79,8 @@ fn new_key_out(run: &Run) -> Option<Step> {
             match gate(run, &Point::NewSoaked) {
                 Gate::Passed => {}
                 Gate::Judge(not_before) => return Some(Step::Judge { point: Point::NewSoaked, not_before }),
-                Gate::Failed(why) if new.off_by_others => return Some(stuck(run, &why)),
+                // Nobody asked for it: it is not enabled because some node goes on accepting it, nor when others switched it off.
+                Gate::Failed(why) if new.off_by_others || !still_needed(run) => return Some(stuck(run, &why)),
                 // Somebody still needs it: accept it again and drain once more.
                 Gate::Failed(_) => return Some(Step::Do(Effect::Enable { key: Which::New, id: new.id.clone() })),
             }
@@ -90,6 +91,12 @@ fn new_key_out(run: &Run) -> Option<Step> {
         return Some(look_then(run, Effect::Discard { id, marker }));
     }
     None
+}
+
+/// The soak that failed names somebody who was refused.
+fn still_needed(run: &Run) -> bool {
+    let soaks = |id: &str| run.plan.checks(&Point::NewSoaked).iter().any(|c| c.id == id && matches!(c.ask, Ask::Soak { .. }));
+    run.gate.iter().flat_map(|g| &g.checks).any(|j| j.verdict == Verdict::Fail && soaks(&j.check))
 }
 
 fn judge(run: &Run, point: Point) -> Option<Step> {
