@@ -30,6 +30,8 @@ struct Args {
     threads: usize,
     replay: Option<String>,
     bugs: bool,
+    /// A short run does not reach every cell of the matrix: empty ones are shown, and are no failure.
+    short: bool,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(why) => {
             println!(
-                "{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--bugs] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]"
+                "{why}\nusage: simulate [--runs N] [--seed N] [--threads N] [--short] [--bugs] [--replay SEED.BRANCH.BRANCH | --replay Scenario:DEATH:DEATH]"
             );
             return ExitCode::from(2);
         }
@@ -75,9 +77,13 @@ fn bugs(_: &Args) -> ExitCode {
 
 fn arguments() -> Result<Args, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut args = Args { runs: 100_000, seed: 7, threads, replay: None, bugs: false };
+    let mut args = Args { runs: 100_000, seed: 7, threads, replay: None, bugs: false, short: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--short" {
+            args.short = true;
+            continue;
+        }
         if word == "--bugs" {
             args.bugs = true;
             continue;
@@ -189,6 +195,6 @@ fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool)
         println!("a thread of the simulator ended early");
     }
     println!("{} violations", tally.broken);
-    let good = tally.broken == 0 && tally.stalled.is_empty() && empty.is_empty() && complete;
+    let good = tally.broken == 0 && tally.stalled.is_empty() && (empty.is_empty() || args.short) && complete;
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

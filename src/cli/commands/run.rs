@@ -9,11 +9,11 @@ use crate::cli::signals::Stop as Signal;
 use crate::cli::wire::Wired;
 use crate::cli::{clock, commands};
 use crate::engine::who_breaks;
-use crate::journal::StateDir;
+use crate::journal::{StateDir, StateError};
 use crate::plan;
 use crate::policy::Policy;
 use crate::policy::model::process::Accept;
-use crate::rotation::Plan;
+use crate::rotation::{Plan, Record};
 
 pub(crate) fn run(args: &RunArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     if let Some(path) = &args.plan {
@@ -107,6 +107,15 @@ fn local_state_allowed(policy: &Policy, args: &RunArgs, global: &Global, out: &O
 fn not_claimed(state: &StateDir, policy: &Policy) -> Result<(), Fault> {
     for address in crate::cli::wire::slot_addresses(policy) {
         if let Some(claim) = state.claims().holder(&format!("slot:{address}"))? {
+            // A process that was killed between a run's end and the release of its claims leaves claims that count for nothing.
+            let over = match state.load(&claim.run) {
+                Ok((records, _)) => matches!(records.last(), None | Some(Record::Finished { .. })),
+                Err(StateError::NoSuchRun { .. }) => true,
+                Err(_) => false,
+            };
+            if over {
+                continue;
+            }
             let age = clock::wall().since(claim.since);
             let what = format!(
                 "run: {address} is claimed by run {} of {}@{} (pid {}) for {age}, reason: {}",

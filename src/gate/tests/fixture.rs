@@ -198,7 +198,7 @@ pub(super) fn reading(s: i64) -> Reading {
         reaches: Some(src(-100_000)),
         ..UsageTable::default()
     };
-    usage.own.insert(RequestId::new("tracer"), own(Some(Which::New), false, s - 4));
+    usage.own.insert(RequestId::new("tracer"), own(Some(Which::New), false, s - 1));
     for app in ["chat", "worker", "batch"] {
         usage.new.insert(App::new(app), uses(s - 20));
     }
