@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 #[path = "../examples/simulate/sim/mod.rs"]
-#[allow(dead_code, reason = "the example uses more of it than this test")]
+#[expect(dead_code, reason = "the example uses more of it than this test")]
 mod sim;
 
 use sim::campaign::{self, Tally};

@@ -5,14 +5,7 @@
 //! cargo run --release --example simulate -- --replay 1234567890.2.1
 //! cargo run --release --example simulate -- --replay Forward:12:40
 //! ```
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    clippy::nonminimal_bool,
-    clippy::manual_is_multiple_of,
-    reason = "a program that reports, over tables that it made itself"
-)]
+#![expect(clippy::print_stdout, reason = "a program that reports")]
 
 mod sim;
 

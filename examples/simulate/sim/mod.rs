@@ -12,7 +12,7 @@
 //! | `scenarios` | plans and worlds to run them in |
 //! | `drive` | one run: sessions, operators, rivals |
 //! | `campaign` | many runs, and the matrix of where they died |
-#![allow(clippy::indexing_slicing, reason = "the fake world is ours: an index out of bounds is a bug in it, and must stop it")]
+#![expect(clippy::indexing_slicing, reason = "the fake world is ours: an index out of bounds is a bug in it, and must stop it")]
 
 pub(crate) mod acts;
 pub(crate) mod campaign;
