@@ -114,7 +114,7 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
     while at < second {
         let twice = go_on(prepared, &calm(&[first, at]), begun.fork());
         tally.add(prepared.scenario, &twice, true, || name(&[first, at]));
-        at += stride.max(1);
+        at = at.saturating_add(stride.max(1));
     }
 }
 
