@@ -6,7 +6,7 @@
 //! | `gateway`, `slots`, `fleet` | keys and replicas; documents; consumers and the log of their calls |
 //! | `people` | edits between any two steps |
 //! | `acts` | every change as data, and what the oracle says to it |
-//! | `ports`, `chain` | the engine's ports over the world; the journal over bytes in memory |
+//! | `ports`, `store`, `usage`, `chain` | the engine's ports over the world; the journal over bytes in memory |
 //! | `death` | where processes die |
 //! | `trail`, `judge`, `verdict` | the oracle |
 //! | `scenarios` | plans and worlds to run them in |
@@ -27,6 +27,8 @@ pub(crate) mod ports;
 pub(crate) mod rng;
 pub(crate) mod scenarios;
 pub(crate) mod slots;
+pub(crate) mod store;
 pub(crate) mod trail;
+pub(crate) mod usage;
 pub(crate) mod verdict;
 pub(crate) mod world;

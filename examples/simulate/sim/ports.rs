@@ -1,5 +1,6 @@
 //! The engine's ports over the fake world.
 
+use super::store::Store;
 use super::acts::{Act, Answer as Changed};
 use super::chain::Pen;
 use super::death::Crash;
@@ -26,12 +27,6 @@ pub(crate) struct Hands {
     pub(crate) me: u32,
 }
 
-/// One slot's store.
-pub(crate) struct Store {
-    hands: Hands,
-    slot: usize,
-}
-
 /// All ports of one session.
 pub(crate) struct SimPorts<'p> {
     pub(crate) hands: Hands,
@@ -46,7 +41,7 @@ impl<'p> SimPorts<'p> {
             let w = world.borrow();
             (w.slots.len(), w.journal.end.seq())
         };
-        let stores = (0..slots).map(|slot| Store { hands: hands.clone(), slot }).collect();
+        let stores = (0..slots).map(|slot| Store::new(&hands, slot)).collect();
         Self { stores, pen: Pen { prepared, world: Rc::clone(world), me, last }, hands }
     }
 }
@@ -67,7 +62,7 @@ impl Hands {
     }
 
     /// A call that changes nothing.
-    async fn read(&self) -> Result<RefMut<'_, World>> {
+    pub(crate) async fn read(&self) -> Result<RefMut<'_, World>> {
         if self.dead() {
             self.end().await;
         }
@@ -78,7 +73,7 @@ impl Hands {
     }
 
     /// A call that changes something.
-    async fn send(&self, act: Act) -> Changed {
+    pub(crate) async fn send(&self, act: Act) -> Changed {
         if self.dead() {
             self.end().await;
         }
@@ -276,153 +271,6 @@ impl Prober for Hands {
         let accepted = world.probe(0, value, request);
         Ok(world.gateway.by_value(value).filter(|_| accepted).map(|k| world.gateway.keys[k].id.clone()))
     }
-}
-
-impl Store {
-    fn snapshot(world: &World, slot: usize) -> Snapshot {
-        let s = &world.slots[slot];
-        let version = |v: usize| VersionId::new(format!("v{v}"));
-        Snapshot {
-            current: Some(version(s.current)),
-            pending: s.pending.as_ref().map(|(_, v)| version(*v)),
-            previous: s.previous.map(version),
-            current_is: Some(world.values.print(s.current)),
-            pending_is: s.pending.as_ref().map(|(_, v)| world.values.print(*v)),
-            previous_is: s.previous.map(|v| world.values.print(v)),
-            pending_run: s.pending.as_ref().map(|(r, _)| r.clone()),
-            guard: s.guard(),
-            warnings: Vec::new(),
-        }
-    }
-
-    async fn change(&self, act: Act) -> Result<Snapshot> {
-        self.hands.send(act).await?;
-        Ok(Self::snapshot(&self.hands.world.borrow(), self.slot))
-    }
-
-    fn number(&self, value: &SecretText) -> usize {
-        self.hands.world.borrow_mut().values.number(value.expose())
-    }
-}
-
-impl SecretStore for Store {
-    fn caps(&self) -> StoreCaps {
-        self.hands.world.borrow().slots[self.slot].caps.clone()
-    }
-
-    async fn observe(&self) -> Result<Snapshot> {
-        let world = self.hands.read().await?;
-        Ok(Self::snapshot(&world, self.slot))
-    }
-
-    async fn stage(&self, run: &RunId, value: &SecretText) -> Result<(Option<VersionId>, Snapshot)> {
-        let number = self.number(value);
-        let snapshot = self.change(Act::Stage(self.slot, run.clone(), number)).await?;
-        Ok((snapshot.pending.clone(), snapshot))
-    }
-
-    async fn promote(&self, run: &RunId, guard: &str) -> Result<Snapshot> {
-        self.change(Act::Promote(self.slot, run.clone(), guard.to_owned())).await
-    }
-
-    async fn demote(&self, _: &RunId, guard: &str, old: &SecretText) -> Result<Snapshot> {
-        let number = self.number(old);
-        self.change(Act::Demote(self.slot, guard.to_owned(), number)).await
-    }
-
-    async fn fence(&self, guard: &str) -> Result<Snapshot> {
-        self.change(Act::Fence(self.slot, guard.to_owned())).await
-    }
-
-    async fn drop_pending(&self, run: &RunId) -> Result<Snapshot> {
-        self.change(Act::DropPending(self.slot, run.clone())).await
-    }
-
-    async fn retire(&self, _: &RunId, _: Retire) -> Result<Snapshot> {
-        self.change(Act::Retire(self.slot)).await
-    }
-
-    async fn read(&self, place: Place) -> Result<Option<SecretText>> {
-        let world = self.hands.read().await?;
-        let s = &world.slots[self.slot];
-        let number = match place {
-            Place::Current => Some(s.current),
-            Place::Pending => s.pending.as_ref().map(|(_, v)| *v),
-            Place::Previous => s.previous,
-        };
-        Ok(number.map(|n| world.values.secret(n)))
-    }
-}
-
-impl UsageSource for Hands {
-    async fn describe(&self) -> Result<UsagePlan> {
-        Ok(self.read().await?.plan.usage.clone())
-    }
-
-    async fn read(&self, query: UsageQuery<'_>) -> Result<UsageTable> {
-        let world = Hands::read(self).await?;
-        let (old, new) = (world.gateway.find(query.old), query.new.and_then(|n| world.gateway.find(n)));
-        let which = |key: Option<usize>| match key {
-            None => None,
-            k if k == old => Some(Which::Old),
-            k if k == new => Some(Which::New),
-            _ => None,
-        };
-        let mut table = UsageTable { from: query.from, to: query.to, lag: span(LAG), reaches: Some(Time(0)), ..UsageTable::default() };
-        let owner = if world.wrong_owner { "others" } else { "team" };
-        let mut newest: [Option<i64>; SHARDS.len()] = [None; SHARDS.len()];
-        let start = world.log.rows.partition_point(|r| r.at < query.from.0);
-        // By key, then by label; the last is of rows that name nobody.
-        let mut counts: [[CallerCount; LABELS.len() + 1]; 2] = Default::default();
-        let mut own = Vec::new();
-        for row in world.log.rows.iter().skip(start).filter(|r| r.visible <= world.now && r.at <= query.to.0) {
-            table.rows += 1;
-            newest[row.shard] = newest[row.shard].max(Some(row.at));
-            if row.own.as_ref().is_some_and(|id| query.own.contains_key(id)) {
-                own.push(row);
-                continue;
-            }
-            let by_key = match which(row.key) {
-                Some(Which::Old) => &mut counts[0],
-                Some(Which::New) => &mut counts[1],
-                None => continue,
-            };
-            count(&mut by_key[usize::from(row.label).min(LABELS.len())], row.at, row.refused);
-        }
-        // More of our own rows than these nobody asks for.
-        for row in own.iter().rev().take(28) {
-            if let Some(id) = &row.own {
-                let owned = OwnRow { key: which(row.key), owner: owner.into(), refused: row.refused, at: Time(row.at) };
-                table.own.insert(id.clone(), owned);
-            }
-        }
-        for (by_key, callers) in counts.into_iter().zip([&mut table.old, &mut table.new]) {
-            for (label, count) in by_key.into_iter().enumerate().filter(|(_, c)| c.total() > 0) {
-                callers.insert(App::new(LABELS.get(label).copied().unwrap_or("")), count);
-            }
-        }
-        table.shards = SHARDS.iter().zip(newest).map(|(name, n)| Shard { name: (*name).to_owned(), newest: n.map(Time) }).collect();
-        Ok(table)
-    }
-}
-
-fn count(c: &mut CallerCount, at: i64, refused: bool) {
-    let last = c.last_used.max(c.last_refused);
-    if let Some(last) = last {
-        c.longest_gap = c.longest_gap.max(Time(at).since(last));
-    }
-    c.first = c.first.or(Some(Time(at)));
-    if refused {
-        c.refused += 1;
-        c.last_refused = Some(Time(at));
-    } else {
-        c.accepted += 1;
-        c.last_used = Some(Time(at));
-    }
-}
-
-fn span(ms: i64) -> Span {
-    Span(u64::try_from(ms).unwrap_or(0))
 }
 
 impl Consumers for Hands {
