@@ -111,14 +111,14 @@ pub(crate) struct Held {
 }
 
 /// Takes up a run from its journal.
-pub(crate) fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
+pub(crate) async fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
     let opened = state.resume_run(id, &taker(), clock::wall)?;
     if opened.torn {
         out.say("  · the last journal line was torn by a crash and is cut off; nothing relied on it");
     }
     let run = Run::replay(&opened.records).map_err(|e| Fault::new(exit::STUCK, e.to_string()))?;
     let policy = load::frozen(&run.plan.policy)?;
-    let mut wired = Wired::connect(&policy, state, Some(&run), signal, out)?;
+    let mut wired = Wired::connect(&policy, state, Some(&run), signal, out).await?;
     let taken_over = opened.lease.taken_over();
     wired.hold(state, opened.lease, opened.journal, signal, &run, how.bundle.as_deref())?;
     Ok(Held { wired, run, taken_over })

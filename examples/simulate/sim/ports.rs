@@ -1,12 +1,12 @@
 //! The engine's ports over the fake world.
 
-use super::store::Store;
 use super::acts::{Act, Answer as Changed};
 use super::chain::Pen;
 use super::death::Crash;
 use super::fleet::{ENDPOINTS, LABELS, LAG, SHARDS};
 use super::gateway::State;
 use super::scenarios::Prepared;
+use super::store::Store;
 use super::world::{CALL, Late, Listing, World};
 use keyroll::ports::{
     Answer, Approver, CallAnswer, Clock, Consumers, Gateway, Lock, MintRequest, Minted, Notice, Notifier, Place, PortError, Ports, Prober,

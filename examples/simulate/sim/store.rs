@@ -92,4 +92,3 @@ impl SecretStore for Store {
         Ok(number.map(|n| world.values.secret(n)))
     }
 }
-

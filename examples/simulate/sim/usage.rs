@@ -75,4 +75,3 @@ fn count(c: &mut CallerCount, at: i64, refused: bool) {
 fn span(ms: i64) -> Span {
     Span(u64::try_from(ms).unwrap_or(0))
 }
-

@@ -25,7 +25,7 @@ fn read(args: &PolicyOnly, global: &Global, out: &Out) -> Result<Population, Fau
     let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
     let interval = loaded.policy.rotation.interval.map(|p| Span(p.as_millis()));
     session::runtime()?.block_on(async {
-        let wired = Wired::connect(&loaded.policy, &state, None, &Signal::default(), out)?;
+        let wired = Wired::connect(&loaded.policy, &state, None, &Signal::default(), out).await?;
         let keys = wired.gateway().list().await?;
         let base = wired.gateway().identity().await?.base;
         let mut slots = Vec::new();

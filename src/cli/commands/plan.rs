@@ -37,7 +37,7 @@ pub(crate) fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fau
             let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
             session::runtime()?.block_on(async {
                 let signal = Signal::default();
-                let wired = Wired::connect(&loaded.policy, &state, None, &signal, out)?;
+                let wired = Wired::connect(&loaded.policy, &state, None, &signal, out).await?;
                 inventory(&wired, &loaded.policy).await
             })?
         }

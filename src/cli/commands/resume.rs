@@ -29,7 +29,7 @@ fn one(state: &StateDir, id: &RunId, say: Say, how: &How, global: &Global, out: 
     session::runtime()?.block_on(async {
         let signal = Signal::default();
         signal.listen();
-        let mut held = session::take_up(state, id, &signal, out, how)?;
+        let mut held = session::take_up(state, id, &signal, out, how).await?;
         if !out.json {
             out.say(&format!("{} {} in {}, run {id}", out.paint(Tone::Strong, "resuming"), held.run.plan.about.credential, held.run.phase));
         }

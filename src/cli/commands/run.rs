@@ -47,7 +47,7 @@ fn one(loaded: LoadedPolicy, saved: Option<Plan>, args: &RunArgs, global: &Globa
     runtime.block_on(async {
         let signal = Signal::default();
         signal.listen();
-        let wired = Wired::connect(&loaded.policy, &state, None, &signal, out)?;
+        let wired = Wired::connect(&loaded.policy, &state, None, &signal, out).await?;
         let inventory = commands::plan::inventory(&wired, &loaded.policy).await?;
         let plan = match saved {
             Some(plan) => {

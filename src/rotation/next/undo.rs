@@ -1,6 +1,6 @@
 //! The way back: accept first, move consumers second, drain the new key by evidence, delete it last.
 
-use super::{Gate, Step, disabled_by_us, forward, gate};
+use super::{Gate, Step, disabled_by_us, forward, gate, pace};
 use crate::rotation::{Ask, Disable, Effect, End, Point, Reload, Run, SlotNo, Verdict, Which};
 
 pub(super) fn next(run: &Run) -> Step {
@@ -79,7 +79,12 @@ fn new_key_out(run: &Run) -> Option<Step> {
             match gate(run, &Point::NewSoaked) {
                 Gate::Passed => {}
                 Gate::Judge(not_before) => return Some(Step::Judge { point: Point::NewSoaked, not_before }),
-                // Nobody asked for it: it is not enabled because some node goes on accepting it, nor when others switched it off.
+                // A node that still accepts it hurts nobody: it is asked again until patience ends, and the run parks.
+                Gate::Failed(_) if only_still_accepted(run) => {
+                    let not_before = run.gate.as_ref().map(|g| g.last.at.plus(pace(run, g.times)));
+                    return Some(Step::Judge { point: Point::NewSoaked, not_before });
+                }
+                // Nobody asked for it, or somebody else switched it off: it is not enabled.
                 Gate::Failed(why) if new.off_by_others || !still_needed(run) => return Some(stuck(run, &why)),
                 // Somebody still needs it: accept it again and drain once more.
                 Gate::Failed(_) => return Some(Step::Do(Effect::Enable { key: Which::New, id: new.id.clone() })),
@@ -95,8 +100,18 @@ fn new_key_out(run: &Run) -> Option<Step> {
 
 /// The soak that failed names somebody who was refused.
 fn still_needed(run: &Run) -> bool {
-    let soaks = |id: &str| run.plan.checks(&Point::NewSoaked).iter().any(|c| c.id == id && matches!(c.ask, Ask::Soak { .. }));
-    run.gate.iter().flat_map(|g| &g.checks).any(|j| j.verdict == Verdict::Fail && soaks(&j.check))
+    failed_asks(run).any(|ask| matches!(ask, Ask::Soak { .. }))
+}
+
+/// Nothing failed but the refusal itself.
+fn only_still_accepted(run: &Run) -> bool {
+    failed_asks(run).all(|ask| matches!(ask, Ask::Reject { key: Which::New }))
+}
+
+/// What the failed checks of the new key's soak asked for.
+fn failed_asks(run: &Run) -> impl Iterator<Item = &Ask> {
+    let failed = |id: &str| run.gate.iter().flat_map(|g| &g.checks).any(|j| j.verdict == Verdict::Fail && j.check == id);
+    run.plan.checks(&Point::NewSoaked).iter().filter(move |c| failed(&c.id)).map(|c| &c.ask)
 }
 
 fn judge(run: &Run, point: Point) -> Option<Step> {

@@ -110,7 +110,7 @@ async fn rotate(
 ) -> Result<Ended, Fault> {
     let state = StateDir::make(dir.join("state"))?;
     let signal = Signal::default();
-    let wired = Wired::connect(&loaded.policy, &state, None, &signal, out)?;
+    let wired = Wired::connect(&loaded.policy, &state, None, &signal, out).await?;
     let inventory = planning::inventory(&wired, &loaded.policy).await?;
     let mut plan = planning::make(loaded, &inventory, true)?;
     if without {

@@ -1,0 +1,55 @@
+//! From a slot of the policy to the store behind it.
+
+use super::gateway::Tools;
+use crate::adapters::secrets::{AnyStore, Field, FileStore};
+use crate::cli::fault::Fault;
+use crate::policy::Policy;
+use crate::policy::model::slot::{FileFormat, FileSlot, Slot};
+use crate::secret::FingerprintKey;
+use std::rc::Rc;
+
+/// Canonical addresses of a policy's slots, without building anything.
+pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
+    policy
+        .slots
+        .iter()
+        .filter_map(|slot| match slot {
+            Slot::File(file) => Some(address_of(file)),
+            Slot::Vault(_)
+            | Slot::Aws(_)
+            | Slot::Kubernetes(_)
+            | Slot::Command(_)
+            | Slot::Github(_)
+            | Slot::Azure(_)
+            | Slot::Gcp(_)
+            | Slot::Vercel(_) => None,
+        })
+        .collect()
+}
+
+fn address_of(file: &FileSlot) -> String {
+    // The address needs no key; this one never makes a fingerprint.
+    FingerprintKey::from_bytes(&[0; 32]).map(|key| FileStore::new(&file.path, field(file), Rc::new(key)).address()).unwrap_or_default()
+}
+
+fn field(file: &FileSlot) -> Field {
+    match (file.format(), &file.name) {
+        (FileFormat::Dotenv, Some(name)) => Field::Variable(name.as_str().to_owned()),
+        (FileFormat::Dotenv | FileFormat::Plain, _) => Field::Whole,
+    }
+}
+
+/// The store behind a slot; none for a kind that is not in this build, which the planner refuses by name.
+pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, Fault> {
+    match slot {
+        Slot::File(file) => Ok(Some(AnyStore::File(FileStore::new(&file.path, field(file), tools.fingerprints.clone())))),
+        Slot::Vault(_)
+        | Slot::Aws(_)
+        | Slot::Kubernetes(_)
+        | Slot::Command(_)
+        | Slot::Github(_)
+        | Slot::Azure(_)
+        | Slot::Gcp(_)
+        | Slot::Vercel(_) => Ok(None),
+    }
+}
