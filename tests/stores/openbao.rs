@@ -12,7 +12,6 @@ use keyroll::secret::{FingerprintKey, Scrubber};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
