@@ -19,7 +19,7 @@ pub(super) struct Tools<'a> {
     /// The policy.
     pub policy: &'a Policy,
     /// Resolves the admin credential.
-    pub references: &'a References,
+    pub references: &'a Rc<References>,
     /// Learns every credential that is resolved.
     pub scrubber: &'a Scrubber,
     /// Fingerprints of values, and the mark of our own calls.
