@@ -2,6 +2,7 @@
 
 mod credentials;
 mod gateway;
+mod litellm;
 mod optional;
 mod sandbox;
 mod store;

@@ -1,11 +1,13 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod litellm;
 mod probe;
 mod sandbox;
 #[cfg(test)]
 mod tests;
 pub(super) mod wire;
 
+pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{Access, SandboxGateway, SandboxProber};
 
 use crate::ports::{CallAnswer, Gateway, MintRequest, Minted, Prober, Result};
@@ -16,12 +18,16 @@ use crate::secret::SecretText;
 pub enum AnyGateway {
     /// The gateway inside keyroll.
     Sandbox(SandboxGateway),
+    /// LiteLLM proxy.
+    LiteLlm(LiteLlmGateway),
 }
 
 /// Any prober of this build.
 pub enum AnyProber {
     /// For the gateway inside keyroll.
     Sandbox(SandboxProber),
+    /// For LiteLLM proxy.
+    LiteLlm(LiteLlmProber),
 }
 
 /// The same call on whichever variant there is.
@@ -29,6 +35,7 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::Sandbox($one) => $call,
+            Self::LiteLlm($one) => $call,
         }
     };
 }
@@ -36,7 +43,10 @@ macro_rules! forward {
 impl AnyGateway {
     /// The driver's name, as policies write it.
     pub fn driver(&self) -> &'static str {
-        forward!(self, _g => "sandbox")
+        match self {
+            Self::Sandbox(_) => "sandbox",
+            Self::LiteLlm(_) => "litellm",
+        }
     }
 
     /// Where the data plane can be tried, and which log shard holds the rows of each place.
@@ -67,6 +77,10 @@ impl Gateway for AnyGateway {
 
     async fn now(&self) -> Result<Time> {
         forward!(self, g => g.now().await)
+    }
+
+    fn value_prefix(&self) -> &'static str {
+        forward!(self, g => g.value_prefix())
     }
 
     async fn list(&self) -> Result<Vec<KeyFacts>> {

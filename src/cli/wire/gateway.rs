@@ -56,7 +56,7 @@ pub(super) struct Connected {
     /// Longest time for one call.
     pub timeout: Span,
     /// The sandbox's addresses, where it is one.
-    place: Option<Place>,
+    pub place: Option<Place>,
     /// The sandbox that was started here.
     pub sandbox: Option<sandbox::Running>,
 }
@@ -66,7 +66,6 @@ pub(super) enum OwnLog {
     /// In files of this shape.
     Files(Vec<String>, Box<Mapping>),
     /// Behind its API.
-    #[expect(dead_code, reason = "the first gateway with a log of its own behind an API takes it away")]
     Source(Box<AnyUsage>),
 }
 
@@ -84,9 +83,9 @@ impl Connected {
 pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
     match &tools.policy.gateway {
         Some(Gateway::Sandbox(written)) => own(tools, written).await,
+        Some(Gateway::LiteLlm(written)) => super::litellm::connect(tools, written).await,
         Some(
-            other @ (Gateway::LiteLlm(_)
-            | Gateway::Aisix(_)
+            other @ (Gateway::Aisix(_)
             | Gateway::LlmGateway(_)
             | Gateway::OpenRouter(_)
             | Gateway::ARouter(_)
