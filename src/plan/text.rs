@@ -67,7 +67,7 @@ fn steps(out: &mut String, plan: &Plan) -> std::fmt::Result {
             stage(out, &mut step)?;
             step(out, "+", "mint the key with the staged value")?;
         }
-        Mint::ShownOnce | Mint::Supplied => {
+        Mint::ShownOnce | Mint::Supplied | Mint::Issued => {
             step(out, "+", "mint the new key, marked with the run's id")?;
             stage(out, &mut step)?;
         }
@@ -172,12 +172,17 @@ fn invariant(must: &Must) -> &'static str {
         Must::WayBack => "the old value can be put back",
         Must::SingleNew => "exactly one key carries this run's marker",
         Must::NoneNew => "no key of this run is left",
+        Must::Listed(Which::Old) => "the gateway lists the old key as accepted",
+        Must::Listed(Which::New) => "the gateway lists the new key as accepted",
+        Must::Serves(Which::New) => "consumers' calls are served with the new key",
+        Must::Serves(Which::Old) => "consumers' calls are served with the old key",
         Must::NoReference(_) => "no model references it any more",
         Must::Projected(_) => "every replica serves the models with it",
         Must::Absent(_) => "it is gone from a complete listing",
         Must::NoneRefused(_) => "no consumer call was refused on the new key",
         Must::CadenceKnown => "every consumer names its cadence",
         Must::EvidenceComplete => "every required piece of evidence is there",
+        Must::Searchable => "every value that the evidence is searched for can be read",
     }
 }
 
