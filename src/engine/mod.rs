@@ -135,7 +135,7 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
                 self.judge(point).await
             }
             Step::Move(phase) => {
-                if self.options.until == Some(self.run.phase) {
+                if self.options.until == Some(self.run.phase) && phase > self.run.phase {
                     return Err(Stop::parked(&format!("{} is complete, as asked by --until", self.run.phase), None, true));
                 }
                 self.record(Record::Moved { to: phase }).await

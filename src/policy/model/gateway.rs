@@ -231,8 +231,12 @@ pub struct ProviderKey {
     /// Its id in the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Where the new upstream secret comes from.
+    /// Where the new upstream secret comes from. A command or a prompt is asked once for each attempt; a file or a variable is read again
+    /// after a crash.
     pub issuer: Ref,
+    /// Where the outgoing upstream secret can be read. With it the provider itself is asked, at the end, whether it refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Ref>,
     /// Which models are repointed.
     pub models: Models,
 }
