@@ -49,7 +49,11 @@ impl References {
                     .ok_or_else(|| failed("nobody can be asked here; use another reference for runs without a terminal".into()))?;
                 SecretText::new(ask(question).ok_or_else(|| failed("nothing was entered".into()))?)
             }
-            Ref::Vault(_) | Ref::Aws(_) => {
+            #[cfg(feature = "aws")]
+            Ref::Aws(place) => super::secrets::aws::current_value(place).await?,
+            #[cfg(not(feature = "aws"))]
+            Ref::Aws(_) => return Err(failed("AWS references are not in this build; `{ command }` can fetch it".into())),
+            Ref::Vault(_) => {
                 return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into()));
             }
         };

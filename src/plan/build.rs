@@ -359,6 +359,7 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
     for slot in &policy.slots {
         match slot {
             Slot::File(_) => {}
+            Slot::Aws(_) if cfg!(feature = "aws") => {}
             Slot::Vault(_)
             | Slot::Aws(_)
             | Slot::Kubernetes(_)

@@ -15,14 +15,13 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
         .iter()
         .filter_map(|slot| match slot {
             Slot::File(file) => Some(address_of(file)),
-            Slot::Vault(_)
-            | Slot::Aws(_)
-            | Slot::Kubernetes(_)
-            | Slot::Command(_)
-            | Slot::Github(_)
-            | Slot::Azure(_)
-            | Slot::Gcp(_)
-            | Slot::Vercel(_) => None,
+            #[cfg(feature = "aws")]
+            Slot::Aws(place) => Some(crate::adapters::secrets::aws::address(place)),
+            #[cfg(not(feature = "aws"))]
+            Slot::Aws(_) => None,
+            Slot::Vault(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
+                None
+            }
         })
         .collect()
 }
@@ -43,13 +42,12 @@ fn field(file: &FileSlot) -> Field {
 pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, Fault> {
     match slot {
         Slot::File(file) => Ok(Some(AnyStore::File(FileStore::new(&file.path, field(file), tools.fingerprints.clone())))),
-        Slot::Vault(_)
-        | Slot::Aws(_)
-        | Slot::Kubernetes(_)
-        | Slot::Command(_)
-        | Slot::Github(_)
-        | Slot::Azure(_)
-        | Slot::Gcp(_)
-        | Slot::Vercel(_) => Ok(None),
+        #[cfg(feature = "aws")]
+        Slot::Aws(place) => Ok(Some(AnyStore::Aws(crate::adapters::secrets::AwsStore::new(place.clone(), tools.fingerprints.clone())))),
+        #[cfg(not(feature = "aws"))]
+        Slot::Aws(_) => Ok(None),
+        Slot::Vault(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
+            Ok(None)
+        }
     }
 }
