@@ -295,6 +295,11 @@ impl AwsStore {
         self.relabel(what, CURRENT, Some(id), Some(&made)).await
     }
 
+    /// The pending version of this run, none of another's.
+    fn own_pending<'a>(&self, run: &RunId, versions: &'a Versions) -> Vec<&'a str> {
+        versions.with(Own::Pending.label()).into_iter().filter(|version| self.foreign(run, version).is_none()).collect()
+    }
+
     /// Takes a label from wherever it is.
     async fn strip(&self, action: &str, versions: &Versions, label: &str) -> Result<()> {
         for version in versions.with(label) {
@@ -389,23 +394,23 @@ impl SecretStore for AwsStore {
 
     async fn fence(&self, guard: &str) -> Result<Snapshot> {
         let seen = self.see("fence").await?;
-        // A guard that has moved already refuses the promote that was cut off.
-        if let Ok((_, _, value)) = self.guarded("fence", &seen, guard) {
-            self.rewrite("fence", &seen, guard, &value).await?;
-        }
+        let (_, _, value) = self.guarded("fence", &seen, guard)?;
+        self.rewrite("fence", &seen, guard, &value).await?;
         self.snapshot().await
     }
 
     async fn drop_pending(&self, run: &RunId) -> Result<Snapshot> {
         let action = "drop the pending version";
         let versions = self.versions(action).await?;
-        for pending in versions.with(Own::Pending.label()).into_iter().filter(|version| self.foreign(run, version).is_none()) {
-            // `AWSPREVIOUS` on a value whose key is about to be deleted would lead a person there.
-            if versions.carries(pending, PREVIOUS) {
-                self.relabel(action, PREVIOUS, Some(pending), None).await?;
-            }
+        for pending in self.own_pending(run, &versions) {
             self.strip(action, &versions, Own::Rewritten.label()).await?;
-            self.strip(action, &versions, Own::Kept.label()).await?;
+            // A value that is not current any more is over: `AWSPREVIOUS` would lead a person to it, and nothing needs the way back.
+            if !versions.carries(pending, CURRENT) {
+                if versions.carries(pending, PREVIOUS) {
+                    self.relabel(action, PREVIOUS, Some(pending), None).await?;
+                }
+                self.strip(action, &versions, Own::Kept.label()).await?;
+            }
             // Last: by this label the work is found again after a crash.
             self.relabel(action, Own::Pending.label(), Some(pending), None).await?;
         }
@@ -415,16 +420,20 @@ impl SecretStore for AwsStore {
     async fn retire(&self, run: &RunId, level: Retire) -> Result<Snapshot> {
         let action = "unlabel the old version";
         let versions = self.versions(action).await?;
-        self.strip(action, &versions, Own::Rewritten.label()).await?;
-        for pending in versions.with(Own::Pending.label()).into_iter().filter(|version| self.foreign(run, version).is_none()) {
-            self.relabel(action, Own::Pending.label(), Some(pending), None).await?;
-        }
-        for kept in versions.with(Own::Kept.label()) {
-            if versions.carries(kept, PREVIOUS) {
-                self.relabel(action, PREVIOUS, Some(kept), None).await?;
+        let ours = self.own_pending(run, &versions);
+        // While another run has a pending version here, the other labels are that run's.
+        if ours.len() == versions.with(Own::Pending.label()).len() {
+            self.strip(action, &versions, Own::Rewritten.label()).await?;
+            for pending in ours {
+                self.relabel(action, Own::Pending.label(), Some(pending), None).await?;
             }
-            // Last: by this label the work is found again after a crash.
-            self.relabel(action, Own::Kept.label(), Some(kept), None).await?;
+            for kept in versions.with(Own::Kept.label()) {
+                if versions.carries(kept, PREVIOUS) {
+                    self.relabel(action, PREVIOUS, Some(kept), None).await?;
+                }
+                // Last: by this label the work is found again after a crash.
+                self.relabel(action, Own::Kept.label(), Some(kept), None).await?;
+            }
         }
         let mut snapshot = self.snapshot().await?;
         match level {
