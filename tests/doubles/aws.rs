@@ -162,9 +162,13 @@ fn answer(world: &Mutex<World>, client: TcpStream) {
         return;
     }
     let (status, kind, said) = if target.is_empty() {
-        (200, "text/xml", format!(
-            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/{key}</Arn><UserId>x</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
-        ))
+        (
+            200,
+            "text/xml",
+            format!(
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/{key}</Arn><UserId>x</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+            ),
+        )
     } else {
         let mut world = world.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let asked = serde_json::from_slice(&body).unwrap_or(Value::Null);
