@@ -26,6 +26,7 @@ pub(crate) struct Service {
     pub(crate) double: Option<Double>,
     /// A field of a document, or the whole secret.
     pub(crate) field: bool,
+    client: Client,
     count: Cell<u32>,
     run: u32,
 }
@@ -34,6 +35,8 @@ pub(crate) struct Service {
 pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) port: u16,
+    /// As any application has it.
+    pub(crate) client: Client,
     field: bool,
     strict: bool,
     tap: Tap,
@@ -59,12 +62,12 @@ impl Service {
     /// The strict stand-in.
     pub(crate) fn strict(field: bool) -> Self {
         let double = Double::start();
-        Self { port: double.port, double: Some(double), field, count: Cell::new(0), run: 0 }
+        Self { port: double.port, client: client(double.port), double: Some(double), field, count: Cell::new(0), run: 0 }
     }
 
     /// A server on this port.
     pub(crate) fn at(port: u16, field: bool) -> Self {
-        Self { port, double: None, field, count: Cell::new(0), run: std::process::id() }
+        Self { port, client: client(port), double: None, field, count: Cell::new(0), run: std::process::id() }
     }
 }
 
@@ -75,10 +78,11 @@ impl World for Service {
         self.count.set(self.count.get() + 1);
         let name = format!("ai/router-{}-{}-{}", self.run, u8::from(self.field), self.count.get());
         let text = if self.field { document(OLD, OTHER[0]) } else { OLD.to_owned() };
-        client(self.port).create_secret().name(&name).secret_string(text).send().await.unwrap();
+        self.client.create_secret().name(&name).secret_string(text).send().await.unwrap();
         Slot {
             name,
             port: self.port,
+            client: self.client.clone(),
             field: self.field,
             strict: self.double.is_some(),
             tap: Tap::before(self.port),
@@ -113,7 +117,7 @@ impl Slot {
     }
 
     async fn text(&self) -> Option<String> {
-        let told = client(self.port).get_secret_value().secret_id(&self.name).version_stage("AWSCURRENT").send().await.ok()?;
+        let told = self.client.get_secret_value().secret_id(&self.name).version_stage("AWSCURRENT").send().await.ok()?;
         told.secret_string
     }
 
@@ -121,9 +125,19 @@ impl Slot {
         serde_json::from_str::<serde_json::Value>(text).ok().and_then(|v| v.get(name)?.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
+    /// What a person does who knows nothing of keyroll.
     async fn write(&self, text: String) {
-        // The label is named because one of the imitations loses it otherwise.
-        client(self.port).put_secret_value().secret_id(&self.name).secret_string(text).version_stages("AWSCURRENT").send().await.unwrap();
+        let client = &self.client;
+        let put = client.put_secret_value().secret_id(&self.name).secret_string(text);
+        if self.strict {
+            put.send().await.unwrap();
+            return;
+        }
+        // One of the imitations leaves `AWSCURRENT` on two versions when it was moved before and is now put: there, it is moved again.
+        let made = put.version_stages("BY_A_PERSON").send().await.unwrap();
+        let now = client.get_secret_value().secret_id(&self.name).version_stage("AWSCURRENT").send().await.unwrap();
+        let there = client.update_secret_version_stage().secret_id(&self.name).version_stage("AWSCURRENT");
+        there.move_to_version_id(made.version_id().unwrap()).remove_from_version_id(now.version_id().unwrap()).send().await.unwrap();
     }
 }
 
@@ -181,6 +195,6 @@ impl TestSlot for Slot {
     }
 
     async fn stranger_deletes(&self) {
-        client(self.port).delete_secret().secret_id(&self.name).recovery_window_in_days(7).send().await.unwrap();
+        self.client.delete_secret().secret_id(&self.name).recovery_window_in_days(7).send().await.unwrap();
     }
 }
