@@ -171,7 +171,7 @@ impl Stage {
         let current = self.key();
         let before = self.calls().len();
         self.until("every consumer is on the current key", || {
-            let last = |app| self.calls().iter().skip(before).rev().find(|c| c.app == app).map(|c| c.key.clone());
+            let last = |app: &str| self.calls().iter().skip(before).rev().find(|c| c.app == app).map(|c| c.key.clone());
             ["web", "worker", "agent"].iter().all(|app| last(app).as_deref() == Some(&current))
         });
         let calls = self.calls();
