@@ -1,11 +1,13 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod http;
 mod probe;
 mod sandbox;
 #[cfg(test)]
 mod tests;
 pub(super) mod wire;
 
+pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use sandbox::{Access, SandboxGateway, SandboxProber};
 
 use crate::ports::{CallAnswer, Gateway, MintRequest, Minted, Prober, Result};
@@ -16,12 +18,16 @@ use crate::secret::SecretText;
 pub enum AnyGateway {
     /// The gateway inside keyroll.
     Sandbox(SandboxGateway),
+    /// One that the policy describes.
+    Http(HttpGatewayDriver),
 }
 
 /// Any prober of this build.
 pub enum AnyProber {
     /// For the gateway inside keyroll.
     Sandbox(SandboxProber),
+    /// For one that the policy describes.
+    Http(HttpProber),
 }
 
 /// The same call on whichever variant there is.
@@ -29,6 +35,7 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::Sandbox($one) => $call,
+            Self::Http($one) => $call,
         }
     };
 }
@@ -36,7 +43,10 @@ macro_rules! forward {
 impl AnyGateway {
     /// The driver's name, as policies write it.
     pub fn driver(&self) -> &'static str {
-        forward!(self, _g => "sandbox")
+        match self {
+            Self::Sandbox(_) => "sandbox",
+            Self::Http(_) => "http",
+        }
     }
 
     /// Where the data plane can be tried, and which log shard holds the rows of each place.
