@@ -1,5 +1,6 @@
 //! Every change of the world that the engine can ask for, as data, so that it can also land late; and what the oracle says to it.
 
+use super::fleet::Reads;
 use super::gateway::{Hand, Limits, State};
 use super::world::World;
 use keyroll::ports::PortError;
@@ -99,6 +100,7 @@ impl World {
                     None => self.judge.broken(self.now, 1, "a value that no key has was made current"),
                 }
                 self.slots[*slot].put(value, Hand::Tool);
+                self.newcomers(*slot);
                 Ok(None)
             }
             Act::Demote(slot, guard, value) => {
@@ -153,6 +155,16 @@ impl World {
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Who waits for the slot to be moved reads it now.
+    fn newcomers(&mut self, slot: usize) {
+        for pod in self.pods.iter_mut().filter(|p| p.reads == Reads::Moved && p.slot == slot) {
+            pod.reads = Reads::Never;
+            let at = self.now + self.rng.span(20, 400);
+            pod.reload_at = Some(at);
+            pod.next_call = at + self.rng.span(1, 400);
         }
     }
 

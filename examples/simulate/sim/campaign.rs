@@ -119,7 +119,7 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
 }
 
 /// So many ways to go on are tried after one first session, and after each second one.
-pub(crate) const BRANCHES: [u64; 2] = [3, 4];
+pub(crate) const BRANCHES: [u64; 2] = [3, 6];
 
 /// The world of a seed, and one of the ways it goes on: the same seed and branch, the same run.
 pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {

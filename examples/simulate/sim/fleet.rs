@@ -13,6 +13,8 @@ pub(crate) enum Reads {
     Every(i64),
     /// When told.
     Told,
+    /// Once, soon after the slot was first moved; until then it calls nobody.
+    Moved,
     /// Never: it was started with a value and keeps it.
     Never,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Row {
     pub(crate) key: Option<usize>,
     pub(crate) label: u16,
     pub(crate) own: Option<RequestId>,
+    /// The process that was found to know this call as its own: what it has written down once, it does not forget.
+    pub(crate) known_to: u32,
     pub(crate) refused: bool,
     pub(crate) shard: usize,
 }

@@ -220,6 +220,12 @@ fn stir(world: &mut World, rng: &mut Rng) {
             reader.reads = Reads::Every(rng.span(2_500, 9_000));
             world.pods.push(reader);
         }
+        // Somebody whom nobody listed comes after the move, and keeps the new value.
+        6..=8 => {
+            let mut late = stranger(i64::MAX - 1, rng.span(1_600, 2_600));
+            late.reads = Reads::Moved;
+            world.pods.push(late);
+        }
         _ => {}
     }
 }
