@@ -1,6 +1,6 @@
 //! Every change of the world that the engine can ask for, as data, so that it can also land late; and what the oracle says to it.
 
-use super::fleet::Reads;
+use super::fleet::{OURS, Reads};
 use super::gateway::{Hand, Limits, State};
 use super::world::World;
 use keyroll::ports::PortError;
@@ -310,7 +310,7 @@ impl World {
         // What is newer than this no source can show yet.
         let (from, to) = (judged - window + 1, judged - 800);
         let used = self.log.rows.iter().find(|r| {
-            r.own.is_none()
+            r.label != OURS
                 && !r.refused
                 && r.key == Some(self.old)
                 && (from..to).contains(&r.at)
@@ -335,7 +335,7 @@ impl World {
             self.judge.broken(self.now, 2, "the old key was deleted before its soak was over");
         }
         let refused = self.log.rows.iter().any(|r| {
-            r.own.is_none()
+            r.label != OURS
                 && r.refused
                 && r.key == Some(self.old)
                 && (disabled..disabled + soak).contains(&r.at)

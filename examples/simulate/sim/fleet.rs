@@ -43,6 +43,8 @@ pub(crate) struct Pod {
     pub(crate) deaf: u8,
     /// A reload on its way.
     pub(crate) reload_at: Option<i64>,
+    /// It passes on the request ids that it is called with, ours among them.
+    pub(crate) copies: bool,
 }
 
 /// One line of the gateway's log.
@@ -98,3 +100,7 @@ pub(crate) const ENDPOINTS: [&str; REPLICAS] = ["r0", "r1"];
 pub(crate) const LABELS: [&str; 6] = ["web", "worker", "cron", "stranger", "model-user", "neighbour"];
 /// The label of somebody who uses another key altogether.
 pub(crate) const NEIGHBOUR: u16 = 5;
+/// The label of our own calls.
+pub(crate) const OURS: u16 = u16::MAX;
+/// An id of ours that an application passes on: no process of this run wrote it down.
+pub(crate) const COPIED: &str = "kr-passed-on-by-an-application";

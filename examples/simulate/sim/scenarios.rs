@@ -184,6 +184,7 @@ fn stir(world: &mut World, rng: &mut Rng) {
         world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 10_000)) };
     }
     world.asks_back |= rng.chance(50);
+    let copies = rng.chance(150);
     match rng.below(20) {
         // One of two pods that share a label keeps the old value for long, behind a replica whose log is silent.
         0 if world.pods.len() >= 2 => {
@@ -227,6 +228,9 @@ fn stir(world: &mut World, rng: &mut Rng) {
             world.pods.push(late);
         }
         _ => {}
+    }
+    for pod in &mut world.pods {
+        pod.copies = copies;
     }
 }
 
@@ -274,6 +278,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     };
     let last = if two { 1 } else { 0 };
     let mut pods = Vec::new();
@@ -324,6 +329,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     }
 }
 

@@ -30,6 +30,10 @@ impl UsageSource for Hands {
         for row in world.log.rows.iter_mut().skip(start).filter(|r| r.visible <= world.now && r.at <= query.to.0) {
             table.rows += 1;
             newest[row.shard] = newest[row.shard].max(Some(row.at));
+            #[cfg(feature = "bugs")]
+            if row.own.is_some() && keyroll::bugs::on(keyroll::bugs::Bug::OwnCallsByPrefix) {
+                row.known_to = self.me;
+            }
             if row.known_to != self.me && row.own.as_ref().is_some_and(|id| query.own.contains_key(id)) {
                 row.known_to = self.me;
             }

@@ -1,7 +1,7 @@
 //! One fake world: virtual time, and everything that happens in it.
 
 use super::death::{Crash, Death};
-use super::fleet::{LAG, Log, Pod, Reads, Row};
+use super::fleet::{COPIED, LAG, Log, OURS, Pod, Reads, Row};
 use super::gateway::{Gateway, Hand, REPLICAS};
 use super::judge::Judge;
 use super::people::People;
@@ -243,6 +243,7 @@ impl World {
             None => self.gateway.by_value(pod.holds),
         };
         let (label, listed) = (pod.label, pod.listed);
+        let own = pod.copies.then(|| RequestId::new(COPIED));
         let mut accepted = self.gateway.call(replica, key, now, false);
         let on_new = key.is_some_and(|k| self.gateway.keys[k].made_by == Hand::Tool);
         let flaky = accepted && on_new && self.flaky == Some(label) && self.trail.flipped_at.is_some_and(|at| now > at + 500);
@@ -252,7 +253,7 @@ impl World {
             visible: now + self.rng.span(0, LAG),
             key,
             label,
-            own: None,
+            own,
             known_to: 0,
             refused: !accepted,
             shard: replica,
@@ -308,7 +309,7 @@ impl World {
             at: self.now,
             visible,
             key,
-            label: u16::MAX,
+            label: OURS,
             own: Some(request.clone()),
             known_to: 0,
             refused: !accepted,
