@@ -132,8 +132,7 @@ impl Upstream {
     /// Every call of every consumer was served, by the gateway's log and by the consumers' own.
     #[track_caller]
     fn nobody_failed(&self) {
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(self.place.urls["log"].as_str().unwrap()).unwrap().flatten().map(|e| e.path()).collect();
+        let mut files: Vec<PathBuf> = fs::read_dir(self.place.urls["log"].as_str().unwrap()).unwrap().flatten().map(|e| e.path()).collect();
         files.push(self.place.dir.path().join("sandbox/consumers.jsonl"));
         let mut calls = 0;
         for file in files {

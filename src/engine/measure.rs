@@ -4,8 +4,8 @@ use super::look::request_id;
 use super::{Engine, Observer, Stop};
 use crate::ports::{Consumers, Gateway, PortError, Ports, Prober, SecretStore, UsageQuery, UsageSource};
 use crate::rotation::{
-    Ack, Ask, CallFacts, Check, Endpoint, Kind, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which,
-    differing,
+    Ack, Ask, CallFacts, Check, Endpoint, Kind, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time,
+    Which, differing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -150,7 +150,11 @@ fn observed(facts: &Facts<'_>, add: &mut impl FnMut(&'static str, String)) {
     let ended = facts.run.ended.is_some() || facts.run.scanned;
     let shown = match facts.end_state {
         EndState::RejectedProven => true,
-        EndState::RefusedWithoutControl | EndState::Disabled | EndState::DereferencedUpstreamAlive | EndState::AliveByException | EndState::Unknown => false,
+        EndState::RefusedWithoutControl
+        | EndState::Disabled
+        | EndState::DereferencedUpstreamAlive
+        | EndState::AliveByException
+        | EndState::Unknown => false,
     };
     if ended && !shown && facts.run.mints > 0 {
         add("negative test", format!("that the outgoing key is refused is not proven: {}", facts.end_state.name()));
@@ -180,7 +184,9 @@ fn issued(facts: &Facts<'_>, add: &mut impl FnMut(&'static str, String)) {
             let at = did.began.rfc3339();
             add(
                 "issued in vain",
-                format!("the issuer was asked for a value at {at} and no key of this run uses it: if it made a key at the provider then, {owner} removes it there"),
+                format!(
+                    "the issuer was asked for a value at {at} and no key of this run uses it: if it made a key at the provider then, {owner} removes it there"
+                ),
             );
         }
     }

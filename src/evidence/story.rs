@@ -62,7 +62,8 @@ pub(super) fn result(run: &Run) -> Result {
         Some(End::RolledBack { why, asked }) => {
             let who = if asked { "A person turned the run back" } else { "The run turned back" };
             let whom = if matches!(run.plan.kind, Kind::Provider { .. }) { "models" } else { "consumers" };
-            let consumers = if run.was_flipped() { format!("{whom} are on the old key again") } else { format!("{whom} never left the old key") };
+            let consumers =
+                if run.was_flipped() { format!("{whom} are on the old key again") } else { format!("{whom} never left the old key") };
             Result { word: "Rolled back", sentence: format!("{who}; {consumers}. Why: {why}") }
         }
         None => match &run.stuck {

@@ -11,8 +11,8 @@ use crate::policy::model::slot::Slot;
 use crate::policy::scalar::ReasonKind as Reason;
 use crate::rotation::{
     About, App, ApprovalRule, Ask, Check, ConsumerPlan, Disable, EffectKind, Exception, FrozenPolicy, GATE_SEMANTICS, Gate, GatewayPlan,
-    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span,
-    Time, UsageKind,
+    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span, Time,
+    UsageKind,
 };
 use std::collections::BTreeSet;
 

@@ -133,11 +133,8 @@ fn before_delete(caps: &GatewayCaps, timing: &Timing) -> Vec<Check> {
 fn undo(timing: &Timing) -> Vec<Gate> {
     let back = vec![check("drain", Ask::Zero { key: Which::New }), must("slots_hold_old", Must::SlotsHold(Which::Old))];
     // A new key that others deleted leaves no drain to judge, and a slot may still hold it.
-    let undone = vec![
-        must("none_left", Must::NoneNew),
-        accept("old_accepted", Which::Old),
-        must("slots_hold_old", Must::SlotsHold(Which::Old)),
-    ];
+    let undone =
+        vec![must("none_left", Must::NoneNew), accept("old_accepted", Which::Old), must("slots_hold_old", Must::SlotsHold(Which::Old))];
     vec![
         gate(Place::OldAccepted, vec![accept("old_accepted", Which::Old)]),
         gate(Place::Returned, vec![check("returned", Ask::Coverage { key: Which::Old })]),

@@ -6,8 +6,7 @@ impl Run {
     /// Takes along every model that appeared on the key that goes, where the policy says so; what is left is for a person.
     pub(super) fn carry(&mut self, drift: &[Drift]) -> Vec<Drift> {
         let follows = matches!(self.plan.kind, Kind::Provider { all: true, .. });
-        let (carried, left): (Vec<&Drift>, Vec<&Drift>) =
-            drift.iter().partition(|d| follows && matches!(d, Drift::NewReference { .. }));
+        let (carried, left): (Vec<&Drift>, Vec<&Drift>) = drift.iter().partition(|d| follows && matches!(d, Drift::NewReference { .. }));
         for drift in carried {
             if let Drift::NewReference { model } = drift {
                 self.take_along(model);

@@ -1,8 +1,8 @@
 //! The plan as data: policy plus what existed, frozen. Built by `plan/`, obeyed by everything after it.
 
 use super::{
-    App, Ask, Check, EffectKind, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Phase, PlanId, Point, Span, StoreCaps,
-    Time, UsageKind, Which,
+    App, Ask, Check, EffectKind, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Phase, PlanId, Point, Span,
+    StoreCaps, Time, UsageKind, Which,
 };
 use crate::secret::Fingerprint;
 use serde::{Deserialize, Serialize};
