@@ -27,6 +27,8 @@ pub(crate) mod exit {
     pub(crate) const REFUSED: u8 = 40;
     /// Evidence invalid.
     pub(crate) const INVALID: u8 = 50;
+    /// Ended at once by a second signal.
+    pub(crate) const SECOND_SIGNAL: u8 = 130;
 }
 
 /// An end that is not success.

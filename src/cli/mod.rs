@@ -68,7 +68,7 @@ fn dispatch(cli: Cli, out: &Out) -> Result<u8, Fault> {
         Verb::Unlock(args) => commands::state::unlock(&args, global, out),
         Verb::Drill(args) => commands::drill::run(&args, out),
         Verb::Sandbox(args) => commands::sandbox::run(&args, out),
-        Verb::Completions { shell } => commands::help::completions(shell),
+        Verb::Completions { shell } => commands::help::completions(shell, out),
         Verb::Man => commands::help::man(out),
     }
 }

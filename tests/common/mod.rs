@@ -81,6 +81,16 @@ impl Place {
         self.command(&args)
     }
 
+    /// The gateway answers nobody until it goes on.
+    pub(crate) fn pause(&self) {
+        assert!(Command::new("kill").args(["-STOP", &self.sandbox.id().to_string()]).status().unwrap().success());
+    }
+
+    /// It answers again.
+    pub(crate) fn go_on(&self) {
+        assert!(Command::new("kill").args(["-CONT", &self.sandbox.id().to_string()]).status().unwrap().success());
+    }
+
     /// The value that consumers read.
     pub(crate) fn slot(&self) -> String {
         let text = fs::read_to_string(self.urls["store"].as_str().unwrap()).unwrap();

@@ -71,6 +71,21 @@ fn one_replica_that_accepts_fails() {
 }
 
 #[test]
+fn a_node_that_is_late_to_refuse_the_new_key_begins_the_count_again() {
+    let (mut run, mut reading) = refused_thrice();
+    for call in run.tested.iter_mut().chain(&mut reading.calls) {
+        call.key = if call.key == Which::Old { Which::New } else { Which::Old };
+    }
+    run.control.extend(["r1", "r2"].map(|e| (Which::New, Endpoint::new(e))));
+    let judge = |run: &Run, reading: &Reading| ask(run, Point::NewSoaked, Ask::Reject { key: Which::New }, reading);
+    is(&judge(&run, &reading), Verdict::Pass, "refused 6 times");
+    run.tested[0].class = Accepted;
+    is(&judge(&run, &reading), Verdict::Inconclusive, "2 of 3 times");
+    reading.calls[0].class = Accepted;
+    is(&judge(&run, &reading), Verdict::Fail, "accepted at r1");
+}
+
+#[test]
 fn only_a_known_refusal_is_a_refusal() {
     for class in [CallClass::OverLimit, CallClass::Forbidden, CallClass::UpstreamFault, CallClass::Down, CallClass::Unknown] {
         let (run, mut reading) = refused_thrice();
