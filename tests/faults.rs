@@ -134,7 +134,7 @@ fn a_sandbox_folder_that_goes_away_during_the_run_parks_it() {
     place.wait_for(moved_to("flip"));
     let (here, away) = (place.dir.path().join("sandbox"), place.dir.path().join("away"));
     fs::rename(&here, &away).unwrap();
-    let said = ends_within(run, 40);
+    let said = ends_within(run, 90);
     assert!(matches!(said.code, Some(10 | 11 | 12)), "{:?}: {}", said.code, said.err);
     assert!(said.err.contains("parked") && said.err.contains("keyroll resume"), "{}", said.err);
     // The gateway may have made the folder anew; what was there comes back.
@@ -181,7 +181,7 @@ fn a_reader_that_goes_away_ends_the_printing_and_nothing_else() {
     out.read_exact(&mut first).unwrap();
     drop(out);
     drop(run.stderr.take());
-    assert_eq!(ends_within(run, 60).code, Some(0));
+    assert_eq!(ends_within(run, 90).code, Some(0));
     let dir = place.dir.path();
     for verb in [&["--help"][..], &["schema"], &["completions", "bash"], &["man"], &["lint", "policy.yaml"], &["drill", "--help"]] {
         let mut child = Command::new(binary()).args(verb).current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -229,7 +229,7 @@ fn a_clock_that_jumps_three_days_delays_and_decides_nothing() {
         place.wait_for(moved_to("hold"));
         let before = place.records().len();
         clock.jump(jump);
-        let said = ends_within(run, 60);
+        let said = ends_within(run, 90);
         let disabled = |r: &serde_json::Value| r["ended"]["kind"] == "disable_old";
         let since = place.records().split_off(before);
         assert_eq!(said.code, Some(10), "{jump}: {}", said.err);

@@ -84,11 +84,10 @@ impl From<StateError> for Fault {
                 Self::usage(what)
             }
             StateError::Journal(_) => Self::new(exit::STUCK, what),
-            StateError::ReadOnly { .. }
-            | StateError::Full { .. }
-            | StateError::Io { .. }
-            | StateError::Damaged { .. }
-            | StateError::Exists { .. } => Self::new(exit::INTERNAL, what),
+            StateError::ReadOnly { .. } | StateError::Full { .. } | StateError::Io { .. } => {
+                Self::new(exit::INTERNAL, what).hint("`--state DIR` names another place for the state folder, for runs that begin there")
+            }
+            StateError::Damaged { .. } | StateError::Exists { .. } => Self::new(exit::INTERNAL, what),
         }
     }
 }

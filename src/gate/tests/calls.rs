@@ -104,6 +104,21 @@ fn without_a_positive_control_a_refusal_proves_nothing() {
 }
 
 #[test]
+fn a_new_key_that_nobody_ever_had_may_end_untried() {
+    let (mut run, mut reading) = refused_thrice();
+    for call in run.tested.iter_mut().chain(&mut reading.calls) {
+        call.key = if call.key == Which::Old { Which::New } else { Which::Old };
+    }
+    run.control.retain(|(key, _)| *key == Which::Old);
+    let judge = |run: &Run| ask(run, Point::NewSoaked, Ask::Reject { key: Which::New }, &reading);
+    assert!(run.was_flipped());
+    is(&judge(&run), Verdict::Inconclusive, "refused-without-control");
+    run.since.flip = None;
+    run.slots.iter_mut().for_each(|s| s.was_promoted = false);
+    is(&judge(&run), Verdict::Pass, "refused 6 times");
+}
+
+#[test]
 fn refusals_before_the_change_settled_do_not_count() {
     let (mut run, reading) = refused_thrice();
     run.tested = [round(SETTLED - 1), round(SETTLED - 2)].concat();

@@ -101,7 +101,7 @@ pub(crate) const FAULTS: [Meant; 12] = [
     ),
     fault(
         "bursts_5xx",
-        r#"{"every":4,"len":3,"only":"new"}"#,
+        r#"{"every":400,"len":399,"only":"new"}"#,
         Prepare,
         Check("new_accepted", Inconclusive, Caught(&[("attributed", NoData)])),
         "parked",
