@@ -114,7 +114,7 @@ one() {
     rm -rf "$out"
     mkdir -p "$out"
     timeout --kill-after=30 "$most_seconds" nice -n 15 cargo mutants --dir "$work" --in-place --package "keyroll_$module" "${filter[@]}" \
-        --test-package "keyroll_$module" --shard "$shard" --sharding round-robin --jobs 1 --timeout 60 --no-times --colors never --output "$out" \
+        --test-package "keyroll_$module" --shard "$shard" --sharding round-robin --timeout 60 --no-times --colors never --output "$out" \
         --cargo-test-arg=--lib > "$out/log" 2>&1 || status=$?
     # 2: some were missed, 3: some ran into the time limit. Anything else is a broken baseline or a shard that took too long.
     case $status in
