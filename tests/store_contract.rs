@@ -1,5 +1,5 @@
 //! The store contract on the store that needs no server: a file.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
 #[path = "servers/proxy.rs"]
 mod proxy;

@@ -1,6 +1,5 @@
 //! Every write of every verb, with its answer lost, itself lost, and refused: after each the slot is as before or as after, a look tells
 //! which, and the verb done once more ends right.
-#![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may")]
 
 use super::{NEW, OLD, OTHER, TestSlot, World, conflict, is, look, no, ok, quiet, run, value};
 use crate::proxy::Fault;

@@ -1,5 +1,4 @@
 //! The cases without a fault of the network.
-#![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 use super::{NEW, OLD, OTHER, THIRD, TestSlot, World, conflict, is, look, no, ok, quiet, read, run, value};
 use keyroll::ports::{Place, PortError, Retire, SecretStore};

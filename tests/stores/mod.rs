@@ -4,7 +4,6 @@
 //! consumer through the store's own API, and as a stranger who writes and deletes. [`suite`] runs every case and names those it ran; a store
 //! without a network between (no [`Tap`]) leaves out those about lost answers, and its test says so.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "a test may; not every binary needs it")]
 
 mod boundaries;
 mod cases;

@@ -282,7 +282,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         pods.push(pod(0, 0, 250, Reads::Every(200), 50));
         pods.push(pod(0, 0, 400, Reads::Every(300), 150));
         pods.push(pod(1, 0, 2_500, Reads::Told, 100));
-        pods.push(pod(2, last, 1_800, Reads::Told, 350));
+        pods.push(pod(2, last, 1_100, Reads::Told, 350));
     }
     if scenario == Scenario::Straggler {
         pods.push(stranger(i64::MAX, 2_000));
@@ -363,13 +363,13 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         call_timeout: ms(CALL),
         send_before: ms(200),
         observation: ms(300),
-        drain_window: ms(2_000),
-        soak: ms(800),
+        drain_window: ms(1_300),
+        soak: ms(400),
         undo_window: ms(900),
         repeats: 2,
         longest_request: ms(30),
         longest_gap: Span::hours(1),
-        reload_within: ms(1_500),
+        reload_within: ms(1_000),
     };
     let gates = standard_gates(&kind, &caps, &usage, &timing);
     let consumer = |label: usize, cadence: i64, reload: Reload, acks: bool| ConsumerPlan {
@@ -384,7 +384,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let consumers = if provider {
         Vec::new()
     } else {
-        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 2_600, told(), true), consumer(2, 2_000, told(), false)]
+        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 2_600, told(), true), consumer(2, 1_200, told(), false)]
     };
     let approvals = match scenario {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {

@@ -40,11 +40,15 @@ impl UsageSource for Hands {
             };
             count(&mut by_key[usize::from(row.label).min(LABELS.len())], row.at, row.refused);
         }
-        // More of our own rows than these nobody asks for.
-        for row in own.iter().rev().take(28) {
-            if let Some(id) = &row.own {
-                let owned = OwnRow { key: which(row.key), owner: owner.into(), refused: row.refused, at: Time(row.at) };
-                table.own.insert(id.clone(), owned);
+        // More of our own rows than the newest of each kind nobody asks for, once nothing is left to be moved.
+        let most = if world.moved() { 4 } else { 28 };
+        let mut kept = [0; 6];
+        for row in own.iter().rev() {
+            let key = which(row.key);
+            let kind = 2 * key.map_or(0, |k| if k == Which::Old { 1 } else { 2 }) + usize::from(row.refused);
+            kept[kind] += 1;
+            if let (Some(id), true) = (&row.own, kept[kind] <= most) {
+                table.own.insert(id.clone(), OwnRow { key, owner: owner.into(), refused: row.refused, at: Time(row.at) });
             }
         }
         for (by_key, callers) in counts.into_iter().zip([&mut table.old, &mut table.new]) {

@@ -192,6 +192,12 @@ impl World {
         self.now = self.now.max(to);
     }
 
+    /// No slot and no model is left on the old key.
+    pub(crate) fn moved(&self) -> bool {
+        let old = self.gateway.keys[self.old].value;
+        self.slots.iter().all(|s| s.current != old) && self.gateway.models.iter().all(|m| m.key() != self.old)
+    }
+
     /// What the listing does wrong now, if anything.
     pub(crate) fn lying(&self) -> Option<Listing> {
         self.listing.filter(|(_, until)| self.now < *until).map(|(kind, _)| kind)
