@@ -97,21 +97,28 @@ fn back(port: u16) {
     stage.nothing_leaked(&[&old, &new]);
 }
 
-/// Killed right after each record of each effect on the store, and resumed; one gateway and one secret for all.
-fn killed(port: u16) {
+/// Killed right after the record that begins, and that ends, each effect on the store, and resumed; one gateway and one secret for all.
+fn killed(port: u16, effects: &[&str], from_hold: bool) {
     let stage = Stage::new(port, "ai/killed");
     let mut needles = vec![stage.key()];
-    for (effect, from_hold) in [("stage", false), ("promote", false), ("retire", false), ("demote", true), ("drop_pending", true)] {
+    for effect in effects {
         for end in [false, true] {
             let before = stage.key();
             if from_hold {
                 assert!(stage.killed_at(&["run", "policy.yaml"], |r| r["moved"]["to"] == "hold"), "no hold before {effect}");
                 needles.push(stage.key());
-                assert!(stage.killed_at(&["rollback", "--reason", "test"], |r| at(r, effect, end)), "no {effect}");
+                let mut reached = stage.killed_at(&["rollback", "--reason", "test"], |r| at(r, effect, end));
+                for _ in 0..3 {
+                    // It may have parked on its way: a machine with much to do is slow.
+                    reached = reached || stage.killed_at(&["resume"], |r| at(r, effect, end));
+                }
+                assert!(reached, "no {effect}");
             } else {
                 assert!(stage.killed_at(&["run", "policy.yaml"], |r| at(r, effect, end)), "no {effect}");
             }
-            stage.ends(&["resume", "--timeout", "120s"], &[0]);
+            if stage.ends(&["resume", "--timeout", "120s"], &[0, 10]) == 10 {
+                stage.ends(&["resume", "--timeout", "120s"], &[0]);
+            }
             let after = stage.key();
             assert_eq!(before == after, from_hold, "after a kill at {effect}, end {end}");
             needles.push(after);
@@ -124,6 +131,9 @@ fn killed(port: u16) {
     let needles: Vec<&str> = needles.iter().map(String::as_str).collect();
     stage.nothing_leaked(&needles);
 }
+
+const FORWARD: [&str; 3] = ["stage", "promote", "retire"];
+const BACK: [&str; 2] = ["demote", "drop_pending"];
 
 #[test]
 fn a_whole_rotation_on_moto() {
@@ -154,15 +164,29 @@ fn back_from_hold_on_ministack() {
 }
 
 #[test]
-fn killed_at_every_effect_on_the_store_on_moto() {
+fn killed_at_each_effect_on_moto() {
     let dir = tempfile::tempdir().unwrap();
     let server = moto(dir.path());
-    killed(server.port);
+    killed(server.port, &FORWARD, false);
 }
 
 #[test]
-fn killed_at_every_effect_on_the_store_on_ministack() {
+fn killed_at_each_effect_on_ministack() {
     let dir = tempfile::tempdir().unwrap();
     let server = ministack(dir.path());
-    killed(server.port);
+    killed(server.port, &FORWARD, false);
+}
+
+#[test]
+fn killed_at_each_effect_on_the_way_back_on_moto() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = moto(dir.path());
+    killed(server.port, &BACK, true);
+}
+
+#[test]
+fn killed_at_each_effect_on_the_way_back_on_ministack() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ministack(dir.path());
+    killed(server.port, &BACK, true);
 }

@@ -142,28 +142,33 @@ impl Stage {
         std::fs::write(said, [before, output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
     }
 
-    /// Starts it, waits for a record, and ends it without a word. False when it was over before.
+    /// Starts it, waits for a record of its own, and ends it without a word. False when it was over before.
     pub(crate) fn killed_at(&self, args: &[&str], wanted: impl Fn(&Value) -> bool) -> bool {
+        let before = self.journals();
+        let there = match (args.first(), before.last()) {
+            (Some(&"run"), _) | (_, None) => 0,
+            (_, Some(last)) => records(last).len(),
+        };
         let mut running = self.keyroll(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let began = Instant::now();
-        let there = self.records().len();
         let mut found = false;
-        while !found && began.elapsed() < Duration::from_secs(60) && running.try_wait().unwrap().is_none() {
-            found = self.records().iter().skip(there).any(&wanted);
-            std::thread::sleep(Duration::from_micros(500));
+        while !found && began.elapsed() < Duration::from_secs(90) && running.try_wait().unwrap().is_none() {
+            let journals = self.journals();
+            let begun = args.first() != Some(&"run") || journals.len() > before.len();
+            found = begun && journals.last().is_some_and(|j| records(j).iter().skip(there).any(&wanted));
+            std::thread::sleep(Duration::from_millis(1));
         }
         running.kill().unwrap();
         running.wait().unwrap();
         found
     }
 
-    /// The records of all runs, oldest run first.
-    pub(crate) fn records(&self) -> Vec<Value> {
+    /// The journals of all runs, oldest first.
+    fn journals(&self) -> Vec<PathBuf> {
         let Ok(runs) = std::fs::read_dir(self.dir.path().join("state/runs")) else { return Vec::new() };
-        let mut journals: Vec<_> = runs.flatten().map(|r| r.path().join("journal.jsonl")).collect();
+        let mut journals: Vec<_> = runs.flatten().map(|r| r.path().join("journal.jsonl")).filter(|j| j.exists()).collect();
         journals.sort_by_key(|j| std::fs::metadata(j).and_then(|m| m.created()).ok());
-        let text: String = journals.iter().map(|j| std::fs::read_to_string(j).unwrap_or_default()).collect();
-        text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).map(|mut l| l["record"].take()).collect()
+        journals
     }
 
     /// No consumer was refused, each one of them went on calling, and all use the key that is current now.
@@ -208,6 +213,11 @@ impl Stage {
         let rows = rows.filter_map(|l| serde_json::from_str::<Value>(&l).ok());
         rows.filter(|r| r["purpose"] == "app" && (r["status"] == 401 || r["status"] == 403)).count()
     }
+}
+
+fn records(journal: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(journal).unwrap_or_default();
+    text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).map(|mut l| l["record"].take()).collect()
 }
 
 /// Whether a record begins, or ends, an effect.
