@@ -12,7 +12,7 @@ use crate::rotation::{UsagePlan, UsageTable};
 /// Any usage source of this build.
 pub enum AnyUsage {
     /// Log files with one JSON document per line.
-    Jsonl(JsonlUsage),
+    Jsonl(Box<JsonlUsage>),
     /// None at all.
     Nothing(NoUsage),
 }
