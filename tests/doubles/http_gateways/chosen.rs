@@ -70,7 +70,7 @@ fn respond(world: &mut World, request: &Request) -> Response {
         }
         ("DELETE", ["v2", "keys", id]) => {
             match world.find(|k| k.id == *id) {
-                Some(key) => key.deleted = Some(std::time::Instant::now()),
+                Some(key) => key.deleted = true,
                 // Not a 404: some gateways say it otherwise.
                 None => return Response::json(400, json!({"detail": "unknown key"})),
             }

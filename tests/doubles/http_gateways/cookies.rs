@@ -86,7 +86,7 @@ fn respond(world: &mut World, request: &Request, password: &str) -> Response {
                 return bad("database is locked");
             }
             match world.find(|k| wanted.contains(&json!(hash(k)))) {
-                Some(key) => key.deleted = Some(std::time::Instant::now()),
+                Some(key) => key.deleted = true,
                 None => return bad("no such key"),
             }
             world.did("delete", good(Value::Null))

@@ -93,7 +93,7 @@ fn respond(world: &mut World, request: &Request) -> Response {
         }
         ("DELETE", Some(id), []) => {
             match world.find(|k| number(k) == id) {
-                Some(key) => key.deleted = Some(std::time::Instant::now()),
+                Some(key) => key.deleted = true,
                 None => return Response::text(404, "not found"),
             }
             world.did("delete", Response::text(200, "ok"))

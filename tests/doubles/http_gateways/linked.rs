@@ -65,7 +65,7 @@ fn respond(world: &mut World, request: &Request) -> Response {
         }
         ("DELETE", ["keys", id]) => {
             match world.find(|k| k.id == *id) {
-                Some(key) => key.deleted = Some(std::time::Instant::now()),
+                Some(key) => key.deleted = true,
                 None => return Response::json(404, json!({"error": "no key"})),
             }
             world.did("delete", Response::json(200, json!({"deleted": true})))

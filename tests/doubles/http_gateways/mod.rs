@@ -117,6 +117,7 @@ impl Place {
         let text = format!("{}{}", include_str!("policy.yaml"), shape.description());
         let text = text
             .replace("$REFUSED", &shape.refused_status().to_string())
+            .replace("$OWNER", if shape == Shape::Cookies { ", owner: /owner" } else { "" })
             .replace("$ACCEPT", shape.accept())
             .replace("$ADMIN", &admin)
             .replace("$DATA", &data.join(", "))
@@ -173,6 +174,17 @@ impl Place {
     pub(crate) fn run_id(&self) -> String {
         let mut runs = fs::read_dir(self.dir.path().join("state/runs")).unwrap();
         runs.next().unwrap().unwrap().file_name().into_string().unwrap()
+    }
+
+    /// The old key is as it was, and no other key is there that was not there before.
+    pub(crate) fn unchanged(&self) {
+        let world = hold(&self.world);
+        let old = world.keys.iter().find(|k| k.id == self.old).unwrap();
+        assert!(!old.deleted && old.on && old.expires.is_none() && old.secret == self.slot());
+        assert_eq!(world.live().count(), 6, "{:?}", world.live().map(|k| (&k.name, &k.note)).collect::<Vec<_>>());
+        drop(world);
+        assert_eq!(self.consumers.refused.load(Ordering::Relaxed), 0, "refused consumers");
+        self.leaks_nothing();
     }
 
     /// How often each mutation was done.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A key as the gateway has it.
 #[derive(Clone)]
@@ -27,16 +27,16 @@ pub(crate) struct Key {
     pub(crate) limits: Value,
     pub(crate) groups: Vec<String>,
     pub(crate) uses: u64,
-    pub(crate) deleted: Option<Instant>,
+    pub(crate) deleted: bool,
 }
 
 /// Everything behind one gateway.
 pub(crate) struct World {
     pub(crate) keys: Vec<Key>,
     pub(crate) made: u64,
-    /// The next answer to this operation is lost after it was done.
-    pub(crate) lose: Option<&'static str>,
-    pub(crate) lost: Vec<&'static str>,
+    /// The next answer to each of these operations is lost after it was done.
+    pub(crate) lose: BTreeSet<&'static str>,
+    pub(crate) lost: BTreeSet<&'static str>,
     pub(crate) faults: BTreeSet<&'static str>,
     /// Calls left for each login.
     pub(crate) sessions: Vec<(String, u32)>,
@@ -64,8 +64,8 @@ impl World {
         Self {
             keys: Vec::new(),
             made: 0,
-            lose: None,
-            lost: Vec::new(),
+            lose: BTreeSet::new(),
+            lost: BTreeSet::new(),
             faults: BTreeSet::new(),
             sessions: Vec::new(),
             logins: 0,
@@ -98,25 +98,24 @@ impl World {
             limits: json!({}),
             groups: Vec::new(),
             uses: 0,
-            deleted: None,
+            deleted: false,
         });
         self.keys.last_mut().unwrap()
     }
 
     pub(crate) fn live(&self) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(|k| k.deleted.is_none())
+        self.keys.iter().filter(|k| !k.deleted)
     }
 
     pub(crate) fn find(&mut self, wanted: impl Fn(&Key) -> bool) -> Option<&mut Key> {
-        self.keys.iter_mut().find(|k| k.deleted.is_none() && wanted(k))
+        self.keys.iter_mut().find(|k| !k.deleted && wanted(k))
     }
 
     /// The answer to a mutation that was done, or nothing at all where it is to be lost.
     pub(crate) fn did(&mut self, what: &'static str, answer: Response) -> Response {
         self.done.push(what.to_owned());
-        if self.lose == Some(what) {
-            self.lose = None;
-            self.lost.push(what);
+        if self.lose.remove(what) {
+            self.lost.insert(what);
             return Response::lost();
         }
         answer
@@ -129,9 +128,9 @@ impl World {
         let Some(key) = self.keys.iter_mut().find(|k| k.secret == secret) else { return Err(("unknown", None)) };
         let id = Some(id_of(key));
         match key.deleted {
-            Some(at) if revives && at.elapsed() > Duration::from_millis(300) => return Ok(id_of(key)),
-            Some(_) => return Err(("unknown", id)),
-            None => {}
+            true if revives => return Ok(id_of(key)),
+            true => return Err(("unknown", id)),
+            false => {}
         }
         if !key.on && !stale {
             return Err(("disabled", id));
@@ -144,7 +143,8 @@ impl World {
     }
 
     fn row(&self, request: &Request, key: Option<&str>, status: u16) {
-        let row = json!({"ts": chrono::Utc::now().to_rfc3339(), "request_id": request.header("x-request-id"), "key": {"id": key},
+        let owner = self.keys.iter().find(|k| Some((self.id_of)(k).as_str()) == key).map(|k| k.owner.clone());
+        let row = json!({"owner": owner, "ts": chrono::Utc::now().to_rfc3339(), "request_id": request.header("x-request-id"), "key": {"id": key},
             "caller": request.header("x-app"), "http": {"status": status}});
         let mut file = fs::OpenOptions::new().append(true).create(true).open(&self.log).unwrap();
         file.write_all(format!("{row}\n").as_bytes()).unwrap();
