@@ -11,7 +11,7 @@ mod consumers;
 mod openbao;
 #[path = "servers/proxy.rs"]
 mod proxy;
-#[allow(unreachable_pub, clippy::allow_attributes, reason = "shared by test binaries")]
+#[expect(unreachable_pub, reason = "shared by test binaries")]
 mod servers;
 mod stores;
 #[path = "stores/whole.rs"]
