@@ -360,6 +360,7 @@ impl Run {
                     Which::Old => self.old = OldKey::Enabled,
                     Which::New => {
                         self.new_enabled(true);
+                        self.reopened_by_unknown = true;
                         self.since.back = Some(stamp.clone());
                         self.passed.remove(&Point::NewDrained);
                         self.passed.remove(&Point::NewSoaked);
@@ -476,6 +477,8 @@ impl Run {
         self.turned_in = Some(self.phase);
         self.flip = self.flip.saturating_add(1);
         self.failed = None;
+        // Whom the way forward waited for keeps the key that he needs.
+        self.reopened_by_unknown = false;
         self.forget_gates();
     }
 
