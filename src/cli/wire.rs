@@ -2,6 +2,7 @@
 
 mod credentials;
 mod gateway;
+mod litellm;
 mod optional;
 mod sandbox;
 mod store;
@@ -50,7 +51,7 @@ pub(crate) struct Wired {
     fingerprints: Rc<FingerprintKey>,
     credentials: Vec<(String, Fingerprint)>,
     admin: Option<SecretText>,
-    references: References,
+    references: Rc<References>,
     old: Option<Ref>,
     issuer: Option<Ref>,
     sandbox: Option<Running>,
@@ -64,9 +65,10 @@ impl Wired {
             Some(run) => run.id.clone(),
             None => RunId::new(crate::secret::random_id(10).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))?),
         };
-        let withheld = reference::variables(credentials::references_of(policy));
+        let mut withheld = reference::variables(credentials::references_of(policy));
+        withheld.extend(credentials::variables_of_slots(policy));
         let scrubber = Scrubber::new();
-        let references = References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: credentials::ask(out) };
+        let references = Rc::new(References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: credentials::ask(out) });
         let fingerprints = Rc::new(credentials::fingerprint_key(policy, state, run, &references).await?);
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, fingerprints: &fingerprints };
         let mut slots = Vec::new();

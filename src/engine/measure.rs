@@ -8,6 +8,7 @@ use crate::rotation::{
     Which, differing,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The usage is read from a little before the run: clocks differ.
 const SKEW: Span = Span::seconds(2);
@@ -21,8 +22,9 @@ struct Wanted {
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {
     pub(super) async fn measure(&mut self, point: &Point) -> Result<Reading, Stop> {
-        let checks: Vec<Check> = self.run.plan.checks(point).to_vec();
-        let checks: Vec<Check> = checks.into_iter().filter(|c| !(c.skippable && self.run.emergency.is_some())).collect();
+        let plan = Arc::clone(&self.run.plan);
+        let urgent = self.run.emergency.is_some();
+        let checks: Vec<&Check> = plan.checks(point).iter().filter(|c| !(c.skippable && urgent)).collect();
         let mut errors = BTreeMap::new();
         let calls = self.calls(point, &checks, &mut errors).await?;
         let source_now = match self.ports.gateway().now().await {
@@ -77,7 +79,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     /// Makes the calls this point needs. Their ids are on disk before the first one leaves.
-    async fn calls(&mut self, point: &Point, checks: &[Check], errors: &mut BTreeMap<String, String>) -> Result<Vec<CallFacts>, Stop> {
+    async fn calls(&mut self, point: &Point, checks: &[&Check], errors: &mut BTreeMap<String, String>) -> Result<Vec<CallFacts>, Stop> {
         let wanted = self.wanted_calls(point, checks);
         let mut ready = Vec::new();
         for call in wanted {
@@ -117,7 +119,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     /// Which calls each check asks for. Inside a drain window the key that is drained is never called.
-    fn wanted_calls(&self, point: &Point, checks: &[Check]) -> Vec<Wanted> {
+    fn wanted_calls(&self, point: &Point, checks: &[&Check]) -> Vec<Wanted> {
         let plan = &self.run.plan;
         let mut wanted: BTreeSet<(Endpoint, usize, Which)> = BTreeSet::new();
         let endpoints: Vec<Endpoint> = plan.gateway.endpoints.iter().map(|e| e.endpoint.clone()).collect();

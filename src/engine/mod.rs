@@ -103,6 +103,11 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
         &self.run
     }
 
+    /// What is known of the run, at the end of the session.
+    pub fn into_run(self) -> Run {
+        self.run
+    }
+
     /// Goes on until the run ends, parks, or cannot go on.
     pub async fn drive(&mut self) -> Stop {
         loop {

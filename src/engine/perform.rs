@@ -102,7 +102,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             Some(value) => value,
             None if self.run.new.is_none() => {
                 let drawn = crate::secret::random_id(32).map_err(|e| Stop::Storage { why: format!("failed to draw a new value: {e}") })?;
-                SecretText::new(format!("kr-{drawn}"))
+                SecretText::new(format!("{}{drawn}", self.ports.gateway().value_prefix()))
             }
             None => {
                 return Err(Stop::parked(

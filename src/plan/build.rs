@@ -336,6 +336,8 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
     for slot in &policy.slots {
         match slot {
             Slot::File(_) => {}
+            Slot::Vault(_) if cfg!(feature = "vault") => {}
+            Slot::Aws(_) if cfg!(feature = "aws") => {}
             Slot::Vault(_)
             | Slot::Aws(_)
             | Slot::Kubernetes(_)
