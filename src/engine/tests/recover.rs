@@ -330,7 +330,7 @@ fn a_child_that_cannot_be_ended_or_asked_about_parks() {
     assert!(matches!(stop, Stop::Parked { person: false, .. }), "{stop:?}");
 }
 
-fn discard(mut world: World, run: Run) -> Result<Option<(KeyId, Option<KeyId>, Time, Time)>, String> {
+fn discard(mut world: World, run: Run) -> Result<Inquiry, String> {
     let mut watched = Unwatched;
     let said = match now(engine(&mut world, &mut watched, run).may_discard(&KeyId::new("k"), &marker())) {
         Ok(()) => Ok(()),

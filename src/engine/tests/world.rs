@@ -42,6 +42,9 @@ pub(super) fn key(id: &str, marker: &str) -> KeyFacts {
     }
 }
 
+/// What the usage was asked about: both keys, from when, until when.
+pub(super) type Inquiry = Option<(KeyId, Option<KeyId>, Time, Time)>;
+
 /// What the world answers. Of several answers each is given once, the last for ever.
 pub(super) struct World {
     pub(super) keys: RefCell<VecDeque<Vec<KeyFacts>>>,
@@ -49,7 +52,7 @@ pub(super) struct World {
     pub(super) store: StoreCaps,
     pub(super) models: Vec<(ModelName, KeyId)>,
     pub(super) used: BTreeMap<App, CallerCount>,
-    pub(super) asked: RefCell<Option<(KeyId, Option<KeyId>, Time, Time)>>,
+    pub(super) asked: RefCell<Inquiry>,
     pub(super) supplied: Option<&'static str>,
     pub(super) down: Cell<bool>,
     /// Whether a child lives on, by how often it was asked about; ending it ends it, unless it is immortal.
