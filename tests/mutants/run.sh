@@ -97,6 +97,9 @@ pub mod engine;' "$own"$'\n'"$rotation"$'\n'"$gate"$'\n'"$plain" ''
     copy src/gate "$work/gate/src/gate"
     copy src/ports "$work/engine/src/ports"
     copy src/engine "$work/engine/src/engine"
+    # Its tests begin with the plan of a kept record.
+    mkdir -p "$work/engine/src/rotation/tests"
+    cp -p src/rotation/tests/records.jsonl "$work/engine/src/rotation/tests/"
 }
 
 tool() {
