@@ -54,9 +54,10 @@ impl References {
             }
             #[cfg(feature = "vault")]
             Ref::Vault(place) => super::secrets::vault::fetch(place, self, CALL).await?,
-            #[cfg(not(feature = "vault"))]
-            Ref::Vault(_) => return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into())),
-            Ref::Aws(_) => {
+            #[cfg(feature = "aws")]
+            Ref::Aws(place) => super::secrets::aws::current_value(place).await?,
+            #[cfg(not(all(feature = "vault", feature = "aws")))]
+            Ref::Vault(_) | Ref::Aws(_) => {
                 return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into()));
             }
         };

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod gateway;
+mod litellm;
 mod optional;
 mod sandbox;
 mod store;
@@ -92,7 +93,10 @@ impl Wired {
             fingerprints,
             credentials: known,
             references,
-            old: named.and_then(|g| g.key()).and_then(|k| k.secret.clone()),
+            old: named.and_then(|g| match (g.key(), g.provider_key()) {
+                (Some(key), _) => key.secret.clone(),
+                (None, provider) => provider.and_then(|p| p.secret.clone()),
+            }),
             issuer: named.and_then(|g| g.provider_key()).map(|p| p.issuer.clone()),
             gateway: connected.gateway,
             prober: connected.prober,

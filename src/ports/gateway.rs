@@ -12,6 +12,10 @@ pub trait Gateway {
     async fn capabilities(&self) -> Result<GatewayCaps>;
     /// The gateway's clock.
     async fn now(&self) -> Result<Time>;
+    /// What a value that we choose must begin with.
+    fn value_prefix(&self) -> &'static str {
+        "kr-"
+    }
     /// Every key: all pages, disabled ones included. An incomplete listing is an error.
     async fn list(&self) -> Result<Vec<KeyFacts>>;
     /// Makes a key like an old one. Any answer but a parsed success is an error that may have happened.

@@ -7,6 +7,7 @@ use crate::secret::{FingerprintKey, NoRandomness, SecretText, random_id};
 
 const PREFIX: &str = "kr-";
 const MAC: usize = 32;
+const AGENT: &str = concat!("keyroll/", env!("CARGO_PKG_VERSION"), " (");
 
 /// A new id.
 ///
@@ -22,6 +23,18 @@ pub fn make(key: &FingerprintKey) -> Result<String, NoRandomness> {
 pub fn is_ours(key: &FingerprintKey, id: &str) -> bool {
     let parts = id.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
     parts.is_some_and(|(nonce, shown)| shown.len() == MAC && mac(key, nonce) == shown)
+}
+
+/// The user agent of one of our calls: the id again, for gateways that keep nothing else of a refused call, and the number of the place
+/// that was called.
+pub fn agent(id: &str, place: usize) -> String {
+    format!("{AGENT}{id}; {place})")
+}
+
+/// The id and the place that a user agent of ours names; whether the id is ours is another question.
+pub fn of_agent(text: &str) -> Option<(&str, usize)> {
+    let (id, place) = text.strip_prefix(AGENT)?.strip_suffix(')')?.split_once("; ")?;
+    Some((id, place.parse().ok()?))
 }
 
 fn mac(key: &FingerprintKey, nonce: &str) -> String {
@@ -41,6 +54,8 @@ mod tests {
         let other = FingerprintKey::from_bytes(&[8; 32]).ok().unwrap();
         let id = make(&key).unwrap();
         assert!(is_ours(&key, &id) && !is_ours(&other, &id));
+        assert_eq!(of_agent(&agent(&id, 3)), Some((id.as_str(), 3)));
+        assert_eq!([of_agent("curl/8"), of_agent(&id), of_agent(&format!("{AGENT}{id})"))], [None, None, None]);
         let mut changed = id.clone();
         changed.pop();
         assert!(!is_ours(&key, &changed) && !is_ours(&key, "kr-") && !is_ours(&key, "kr-a-b"));

@@ -1,11 +1,15 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod http;
+mod litellm;
 mod probe;
 mod sandbox;
 #[cfg(test)]
 mod tests;
 pub(super) mod wire;
 
+pub use http::{HttpGatewayDriver, HttpProber, described};
+pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{Access, SandboxGateway, SandboxProber};
 
 use crate::ports::{CallAnswer, Gateway, MintRequest, Minted, Prober, Result};
@@ -16,12 +20,20 @@ use crate::secret::SecretText;
 pub enum AnyGateway {
     /// The gateway inside keyroll.
     Sandbox(SandboxGateway),
+    /// LiteLLM proxy.
+    LiteLlm(LiteLlmGateway),
+    /// One that the policy describes.
+    Http(HttpGatewayDriver),
 }
 
 /// Any prober of this build.
 pub enum AnyProber {
     /// For the gateway inside keyroll.
     Sandbox(SandboxProber),
+    /// For LiteLLM proxy.
+    LiteLlm(LiteLlmProber),
+    /// For one that the policy describes.
+    Http(HttpProber),
 }
 
 /// The same call on whichever variant there is.
@@ -29,6 +41,8 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::Sandbox($one) => $call,
+            Self::LiteLlm($one) => $call,
+            Self::Http($one) => $call,
         }
     };
 }
@@ -36,7 +50,11 @@ macro_rules! forward {
 impl AnyGateway {
     /// The driver's name, as policies write it.
     pub fn driver(&self) -> &'static str {
-        forward!(self, _g => "sandbox")
+        match self {
+            Self::Sandbox(_) => "sandbox",
+            Self::LiteLlm(_) => "litellm",
+            Self::Http(_) => "http",
+        }
     }
 
     /// Where the data plane can be tried, and which log shard holds the rows of each place.
@@ -67,6 +85,10 @@ impl Gateway for AnyGateway {
 
     async fn now(&self) -> Result<Time> {
         forward!(self, g => g.now().await)
+    }
+
+    fn value_prefix(&self) -> &'static str {
+        forward!(self, g => g.value_prefix())
     }
 
     async fn list(&self) -> Result<Vec<KeyFacts>> {

@@ -60,7 +60,7 @@ pub(super) fn judge(probe: &Probe, reply: &Reply, dialect: &Dialect) -> CallClas
 }
 
 /// The body is what the family promises: a stream with its end, a tool call, a vector.
-fn answers(probe: &Probe, body: &[u8]) -> bool {
+pub(super) fn answers(probe: &Probe, body: &[u8]) -> bool {
     if probe.stream {
         return match probe.family.as_str() {
             "chat" => chat_stream(body),
@@ -123,7 +123,7 @@ mod tests {
 
     fn class(family: &str, stream: bool, status: u16, body: &str) -> CallClass {
         let probe = Probe { family: family.into(), model: "m".into(), stream };
-        judge(&probe, &Reply { status, body: Zeroizing::new(body.as_bytes().to_vec()) }, &DIALECT)
+        judge(&probe, &Reply { status, body: Zeroizing::new(body.as_bytes().to_vec()), date: None }, &DIALECT)
     }
 
     fn error(status: u16, kind: &str, code: &str) -> CallClass {

@@ -4,7 +4,7 @@
 //! happened.
 
 use crate::ports::{PortError, Result};
-use crate::rotation::Span;
+use crate::rotation::{Span, Time};
 use crate::secret::SecretText;
 use crate::support::http::{self, Calls, HttpProblem, Options};
 use reqwest::{Client, Method, Url};
@@ -15,12 +15,14 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The longest answer that is read.
-const LONGEST_BODY: usize = 1 << 20;
+const LONGEST_BODY: usize = 4 << 20;
 
 /// A status and a body.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The `Date` header, where it is one.
+    pub(crate) date: Option<Time>,
 }
 
 impl Reply {
@@ -88,8 +90,9 @@ impl Http {
         }
         let response = request.send().await.map_err(|e| HttpProblem::of(&e))?;
         let status = response.status().as_u16();
+        let date = response.headers().get("date").and_then(|value| value.to_str().ok()).and_then(date);
         let body = http::read_bounded(response, LONGEST_BODY).await?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, body, date })
     }
 }
 
@@ -143,10 +146,30 @@ impl Admin {
         let url = self.url(path)?;
         let call = Call { calls: Calls::Changing, method, url, bearer: Some(&self.bearer), headers: &[], body };
         let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, e.may_have_happened()))?;
+        self.changed(action, &reply)
+    }
+
+    /// Changes something, once, for a caller that reads more than success out of the answer.
+    pub(crate) async fn answer(&self, method: Method, path: &[&str], body: &Value) -> Result<Reply> {
+        let url = self.url(path)?;
+        let call = Call { calls: Calls::Changing, method, url, bearer: Some(&self.bearer), headers: &[], body: Some(body) };
+        self.http.send(call).await.map_err(|e| self.unreachable(&e, e.may_have_happened()))
+    }
+
+    /// What [`Self::change`] makes of an answer.
+    pub(crate) fn changed<T: DeserializeOwned>(&self, action: &str, reply: &Reply) -> Result<T> {
+        if reply.is_success() { self.parsed(reply) } else { Err(self.not_changed(action, reply)) }
+    }
+
+    /// The gateway's clock, to a second, from the header of an answer.
+    pub(crate) async fn date(&self, action: &str, path: &[&str]) -> Result<Time> {
+        let url = self.url(path)?;
+        let call = Call { calls: Calls::Reading, method: Method::GET, url, bearer: Some(&self.bearer), headers: &[], body: None };
+        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, false))?;
         if !reply.is_success() {
-            return Err(self.not_changed(action, &reply));
+            return Err(self.not_read(action, &reply));
         }
-        self.parsed(&reply)
+        reply.date.ok_or_else(|| self.unreadable("it tells no time"))
     }
 
     /// The answer cannot be relied on.
@@ -212,6 +235,11 @@ impl Admin {
             (None, None) => format!("status {}; {hint}", reply.status),
         }
     }
+}
+
+/// The middle of the second that a `Date` header names.
+fn date(text: &str) -> Option<Time> {
+    chrono::DateTime::parse_from_rfc2822(text).ok().map(|at| Time(at.timestamp_millis()).plus(Span(500)))
 }
 
 fn shown(base: &Url) -> String {

@@ -17,6 +17,7 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
         found.extend(gateway.admin());
         found.extend(gateway.key().and_then(|k| k.secret.as_ref()));
         found.extend(gateway.provider_key().map(|p| &p.issuer));
+        found.extend(gateway.provider_key().and_then(|p| p.secret.as_ref()));
     }
     if let Some(out) = &policy.evidence_out {
         found.extend(out.fingerprint_key.as_ref());

@@ -1,13 +1,14 @@
 //! From the policy's `gateway:` to its admin side, its data side, and its own log.
 
 use super::sandbox::Place;
-use crate::adapters::gateway::{Access, AnyGateway, AnyProber, SandboxGateway, SandboxProber};
+use crate::adapters::gateway::{self, Access, AnyGateway, AnyProber, SandboxGateway, SandboxProber};
 use crate::adapters::reference::References;
-use crate::adapters::usage::AnyUsage;
+use crate::adapters::usage::{AnyUsage, NoUsage};
 use crate::cli::fault::{Fault, exit};
 use crate::policy::Policy;
 use crate::policy::model::consumer::Consumer;
 use crate::policy::model::gateway::{Gateway, Sandbox};
+use crate::policy::model::http_gateway::HttpGateway;
 use crate::rotation::{Endpoint, Span};
 use crate::sandbox;
 use crate::secret::{FingerprintKey, Scrubber, SecretText};
@@ -56,7 +57,7 @@ pub(super) struct Connected {
     /// Longest time for one call.
     pub timeout: Span,
     /// The sandbox's addresses, where it is one.
-    place: Option<Place>,
+    pub place: Option<Place>,
     /// The sandbox that was started here.
     pub sandbox: Option<sandbox::Running>,
 }
@@ -66,7 +67,6 @@ pub(super) enum OwnLog {
     /// In files of this shape.
     Files(Vec<String>, Box<Mapping>),
     /// Behind its API.
-    #[expect(dead_code, reason = "the first gateway with a log of its own behind an API takes it away")]
     Source(Box<AnyUsage>),
 }
 
@@ -84,14 +84,14 @@ impl Connected {
 pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
     match &tools.policy.gateway {
         Some(Gateway::Sandbox(written)) => own(tools, written).await,
+        Some(Gateway::LiteLlm(written)) => super::litellm::connect(tools, written).await,
+        Some(Gateway::Http(written)) => described(tools, written).await,
         Some(
-            other @ (Gateway::LiteLlm(_)
-            | Gateway::Aisix(_)
+            other @ (Gateway::Aisix(_)
             | Gateway::LlmGateway(_)
             | Gateway::OpenRouter(_)
             | Gateway::ARouter(_)
             | Gateway::NewApi(_)
-            | Gateway::Http(_)
             | Gateway::Manual(_)),
         ) => Err(absent(other.kind())),
         None => Err(absent("no gateway")),
@@ -100,6 +100,27 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
 
 fn absent(named: &str) -> Fault {
     Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is")
+}
+
+/// The gateway that the policy describes. It has no log that could be found without the policy naming it.
+async fn described(tools: &Tools<'_>, written: &HttpGateway) -> Result<Connected, Fault> {
+    let admin = tools.admin(&written.admin).await?;
+    let timeout = tools.call_timeout(written.call_timeout);
+    let ca_pem = match &written.ca_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|e| Fault::usage(format!("read the certificate {path}: {e}")))?),
+    };
+    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem);
+    let (gateway, prober) = made.map_err(|e| Fault::usage(e.to_string()))?;
+    Ok(Connected {
+        gateway: AnyGateway::Http(gateway),
+        prober: AnyProber::Http(prober),
+        admin: Some(admin),
+        log: OwnLog::Source(Box::new(AnyUsage::Nothing(NoUsage))),
+        timeout,
+        place: None,
+        sandbox: None,
+    })
 }
 
 async fn own(tools: &Tools<'_>, written: &Sandbox) -> Result<Connected, Fault> {

@@ -19,9 +19,11 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             Slot::Vault(place) => crate::adapters::secrets::vault::address_of(place),
             #[cfg(not(feature = "vault"))]
             Slot::Vault(_) => None,
-            Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
-                None
-            }
+            #[cfg(feature = "aws")]
+            Slot::Aws(place) => Some(crate::adapters::secrets::aws::address(place)),
+            #[cfg(not(feature = "aws"))]
+            Slot::Aws(_) => None,
+            Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -51,8 +53,10 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
         }
         #[cfg(not(feature = "vault"))]
         Slot::Vault(_) => Ok(None),
-        Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
-            Ok(None)
-        }
+        #[cfg(feature = "aws")]
+        Slot::Aws(place) => Ok(Some(AnyStore::Aws(crate::adapters::secrets::AwsStore::new(place.clone(), tools.fingerprints.clone())))),
+        #[cfg(not(feature = "aws"))]
+        Slot::Aws(_) => Ok(None),
+        Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }

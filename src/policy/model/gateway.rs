@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllReferencing, reference::Ref};
+use super::{AllReferencing, http_gateway::HttpGateway, reference::Ref};
 use crate::policy::scalar::{Name, Period, Url};
 
 /// The gateway that issues the key.
@@ -28,7 +28,7 @@ pub enum Gateway {
     /// new-api and what speaks its dialect.
     NewApi(OtherGateway),
     /// Any gateway with an HTTP API, described in the policy.
-    Http(OtherGateway),
+    Http(Box<HttpGateway>),
     /// A gateway that only a person can operate.
     Manual(OtherGateway),
 }
@@ -54,12 +54,12 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.key.as_ref(),
+            Gateway::Http(gateway) => gateway.key.as_ref(),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.key.as_ref(),
         }
     }
@@ -69,12 +69,12 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.provider_key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.provider_key.as_ref(),
+            Gateway::Http(gateway) => gateway.provider_key.as_ref(),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
         }
     }
@@ -84,19 +84,19 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.admin_key.as_ref(),
             Gateway::LiteLlm(gateway) => Some(&gateway.admin),
+            Gateway::Http(gateway) => Some(&gateway.admin),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.admin.as_ref(),
         }
     }
 
     /// Whether this build has an adapter for the gateway.
     pub fn in_this_build(&self) -> bool {
-        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_))
+        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_) | Gateway::Http(_))
     }
 }
 
@@ -156,12 +156,31 @@ pub struct LiteLlm {
     /// Addresses of the single replicas; each keeps its own cache.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replicas: Vec<Url>,
+    /// How long an instance goes on with what it knows of a key: its `user_api_key_cache_ttl`, 60s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ttl: Option<Period>,
+    /// How long after a call its row is in the spend log: 15s when absent, as fits the usual `proxy_batch_write_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_lag: Option<Period>,
+    /// Which field of a row in the spend log names the caller: the end user, else the user agent, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
     /// Longest time for one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_timeout: Option<Period>,
     /// File with the certificate of a private authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+}
+
+/// Which field of LiteLLM's spend log names the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// The request's `user`; not where that names the application's own customers.
+    EndUser,
+    /// The first word of the user agent, without its version.
+    UserAgent,
 }
 
 /// A gateway that is known by name: its settings are kept, but not checked beyond what all gateways share.
@@ -212,8 +231,12 @@ pub struct ProviderKey {
     /// Its id in the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Where the new upstream secret comes from.
+    /// Where the new upstream secret comes from. A command or a prompt is asked once for each attempt; a file or a variable is read again
+    /// after a crash.
     pub issuer: Ref,
+    /// Where the outgoing upstream secret can be read. With it the provider itself is asked, at the end, whether it refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Ref>,
     /// Which models are repointed.
     pub models: Models,
 }
