@@ -1,4 +1,5 @@
 //! The Vault store on OpenBao, the real server.
+#![cfg(feature = "vault")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "stores/bao_logins.rs"]

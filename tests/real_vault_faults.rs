@@ -1,5 +1,6 @@
 //! Whole rotations of a slot in OpenBao, killed before and after every write to it, with every write's answer lost, and with the server,
 //! the token and people against it.
+#![cfg(feature = "vault")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "stores/bao_stage.rs"]
