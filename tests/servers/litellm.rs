@@ -1,5 +1,5 @@
 //! Real LiteLLM: two instances over one PostgreSQL, in front of a small upstream that answers like OpenAI.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of this")]
 
 use super::servers::{Server, free_port, http_status, install};
 use serde_json::{Value, json};
@@ -245,43 +245,71 @@ pub fn call(port: u16, method: &str, path: &str, bearer: &str, headers: &[(&str,
     Some((status, answer.body.unwrap_or_default()))
 }
 
-/// Stands before an instance and loses the first answer to a request whose first line begins like this.
-pub struct Lossy {
+/// Stands before an instance and interferes with the first request whose first line begins in a certain way.
+pub struct Interferer {
     /// Where it answers.
     pub port: u16,
-    /// How many answers it has lost.
-    pub lost: Arc<AtomicU64>,
+    /// How often it has interfered: once at most.
+    pub done: Arc<AtomicU64>,
 }
 
-impl Lossy {
-    /// Lets everything through but the first answer to such a request; the request itself arrives.
+/// What is done to one request.
+#[derive(Clone, Copy)]
+enum Harm {
+    /// It arrives, and its answer does not.
+    Lose,
+    /// It arrives with another text of the same length in it.
+    Rewrite(&'static str, &'static str),
+}
+
+impl Interferer {
+    /// Loses the answer.
     ///
     /// # Panics
     /// When there is no port.
-    pub fn before(target: u16, begins: &'static str) -> Self {
+    pub fn losing(target: u16, begins: &'static str) -> Self {
+        Self::before(target, begins, Harm::Lose)
+    }
+
+    /// Puts one text in the place of another one.
+    ///
+    /// # Panics
+    /// When there is no port, or the texts differ in length.
+    pub fn rewriting(target: u16, begins: &'static str, from: &'static str, to: &'static str) -> Self {
+        assert_eq!(from.len(), to.len(), "the length of the request must stay");
+        Self::before(target, begins, Harm::Rewrite(from, to))
+    }
+
+    fn before(target: u16, begins: &'static str, harm: Harm) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|e| panic!("no port: {e}"));
         let port = listener.local_addr().map(|a| a.port()).unwrap_or_default();
-        let lost = Arc::new(AtomicU64::new(0));
-        let counter = lost.clone();
+        let done = Arc::new(AtomicU64::new(0));
+        let counter = done.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let counter = counter.clone();
-                thread::spawn(move || relay(stream, target, begins, &counter));
+                thread::spawn(move || relay(stream, target, begins, harm, &counter));
             }
         });
-        Self { port, lost }
+        Self { port, done }
     }
 }
 
-fn relay(mut client: TcpStream, target: u16, begins: &str, lost: &AtomicU64) -> Option<()> {
+fn relay(mut client: TcpStream, target: u16, begins: &str, harm: Harm, done: &AtomicU64) -> Option<()> {
     client.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     loop {
-        let request = read_message(&mut client)?;
+        let mut request = read_message(&mut client)?;
+        let meant = request.head.starts_with(begins) && done.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if let (true, Harm::Rewrite(from, to)) = (meant, harm) {
+            let text = String::from_utf8_lossy(&request.raw).into_owned();
+            assert!(text.contains(from), "nothing to rewrite in the request");
+            request.raw = text.replacen(from, to, 1).into_bytes();
+        }
         let mut server = TcpStream::connect(("127.0.0.1", target)).ok()?;
         server.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         server.write_all(&request.raw).ok()?;
         let answer = read_message(&mut server)?;
-        if request.head.starts_with(begins) && lost.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if let (true, Harm::Lose) = (meant, harm) {
             let _ = client.shutdown(Shutdown::Both);
             return None;
         }
