@@ -1,6 +1,6 @@
 //! References to secrets, resolved late: `{ env }`, `{ file }`, `{ command }`, `{ prompt }`.
 
-use crate::policy::model::reference::Ref;
+use crate::policy::model::reference::{Ref, VaultPlace};
 use crate::ports::{PortError, Result};
 use crate::secret::{Scrubber, SecretText};
 use crate::support::child::{self, Child};
@@ -11,6 +11,9 @@ use std::time::Duration;
 const LONGEST: u64 = 64 * 1024;
 /// A command that takes longer is ended.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// One call to a store that holds a secret takes no longer.
+#[cfg(feature = "vault")]
+const CALL: Duration = Duration::from_secs(20);
 
 /// Asks a person at the terminal for a hidden line; wired by the command line.
 pub type Ask = dyn Fn(&str) -> Option<String>;
@@ -49,6 +52,11 @@ impl References {
                     .ok_or_else(|| failed("nobody can be asked here; use another reference for runs without a terminal".into()))?;
                 SecretText::new(ask(question).ok_or_else(|| failed("nothing was entered".into()))?)
             }
+            #[cfg(feature = "vault")]
+            Ref::Vault(place) => super::secrets::vault::fetch(place, self, CALL).await?,
+            #[cfg(feature = "aws")]
+            Ref::Aws(place) => super::secrets::aws::current_value(place).await?,
+            #[cfg(not(all(feature = "vault", feature = "aws")))]
             Ref::Vault(_) | Ref::Aws(_) => {
                 return Err(failed("this kind of reference is not in this build; `{ command }` can fetch it".into()));
             }
@@ -78,13 +86,23 @@ fn checked(value: &SecretText) -> Option<SecretText> {
 
 /// The variables that a policy's references name.
 pub fn variables<'a>(references: impl IntoIterator<Item = &'a Ref>) -> Vec<String> {
-    references
-        .into_iter()
-        .filter_map(|r| match r {
-            Ref::Env(name) => Some(name.as_str().to_owned()),
-            Ref::File(_) | Ref::Command(_) | Ref::Vault(_) | Ref::Aws(_) | Ref::Prompt(_) => None,
-        })
-        .collect()
+    let mut found = Vec::new();
+    for reference in references {
+        match reference {
+            Ref::Env(name) => found.push(name.as_str().to_owned()),
+            Ref::Vault(place) => found.extend(behind_vault(place)),
+            Ref::File(_) | Ref::Command(_) | Ref::Aws(_) | Ref::Prompt(_) => {}
+        }
+    }
+    found
+}
+
+/// The variables that a login to Vault rests on.
+pub fn behind_vault(place: &VaultPlace) -> Vec<String> {
+    match &place.auth {
+        Some(auth) => variables(auth.references()),
+        None => vec!["VAULT_TOKEN".to_owned()],
+    }
 }
 
 #[cfg(test)]

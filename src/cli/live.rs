@@ -2,7 +2,7 @@
 
 use super::out::{Out, Tone};
 use crate::engine::Observer;
-use crate::rotation::{Course, Done, Effect, Outcome, Point, Record, Run, Time, Verdict, Which};
+use crate::rotation::{Course, Done, Effect, Kind, Outcome, Point, Record, Run, Time, Verdict, Which};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl<'a> Live<'a> {
     }
 
     /// One line when a gate passes; before that, one line for each check whose verdict changed and does not let it pass.
-    fn gate(&mut self, point: &Point, checks: &[crate::rotation::Judged]) {
+    fn gate(&mut self, point: &Point, checks: &[crate::rotation::Judged], run: &Run) {
         let before = match self.last_gate.take() {
             Some((p, before)) if p == *point => before,
             Some(_) | None => Vec::new(),
@@ -71,7 +71,7 @@ impl<'a> Live<'a> {
             let names: Vec<&str> = checks.iter().filter(|c| c.verdict == Verdict::Pass).map(|c| c.check.as_str()).collect();
             let what = format!(
                 "{} {}",
-                point_words(point),
+                point_words(point, run),
                 self.out.paint(Tone::Dim, &clip(&format!("{passed} of {}: {}", checks.len(), names.join(", "))))
             );
             self.line(&format!("   {} {what}", self.out.paint(Tone::Good, "✓")));
@@ -99,7 +99,12 @@ impl<'a> Live<'a> {
 }
 
 /// What it means that a gate passed.
-fn point_words(point: &Point) -> String {
+fn point_words(point: &Point, run: &Run) -> String {
+    if let Kind::Provider { .. } = run.plan.kind
+        && let Some(words) = provider_words(point, run)
+    {
+        return words.into();
+    }
     match point {
         Point::Bound => "the slots hold this very key, and it works".into(),
         Point::Prepared => "both keys work, and the new one may do what the old one may".into(),
@@ -118,6 +123,29 @@ fn point_words(point: &Point) -> String {
         Point::NewSoaked => "the new key is refused, and nobody misses it".into(),
         Point::Undone => "all is as it was before".into(),
     }
+}
+
+/// The same for a provider key, where it means something else.
+fn provider_words(point: &Point, run: &Run) -> Option<&'static str> {
+    Some(match point {
+        Point::Bound => "the gateway lists this key as accepted",
+        Point::Prepared => "the provider accepts the new key, which may do what the old one may",
+        Point::Canary => "the provider accepts the new key",
+        Point::Flipped => "every replica serves the models with the new key",
+        Point::Soaked => "the old key is off, and nobody misses it",
+        Point::Gone if run.plan.knows_old() => "the gateway let go of the old key, and the provider refuses it",
+        Point::Gone => "the gateway let go of the old key",
+        Point::OldAccepted => "the gateway lists the old key as accepted",
+        Point::NewSoaked => "the new key is off, and nobody misses it",
+        Point::Reloaded(_)
+        | Point::Drained
+        | Point::BeforeDisable
+        | Point::BeforeDelete
+        | Point::Complete
+        | Point::Returned(_)
+        | Point::NewDrained
+        | Point::Undone => return None,
+    })
 }
 
 impl Observer for Live<'_> {
@@ -146,7 +174,7 @@ impl Observer for Live<'_> {
                     Outcome::Conflict { why } => self.line(&format!("   {} conflict, {}", self.out.paint(Tone::Bad, "●"), clip(why))),
                 }
             }
-            Record::Judged { point, checks, .. } => self.gate(point, checks),
+            Record::Judged { point, checks, .. } => self.gate(point, checks, run),
             Record::Looked { drift, .. } => {
                 for d in drift {
                     self.line(&format!("   {} {}", self.out.paint(Tone::Warn, "≠"), d.words()));

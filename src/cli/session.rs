@@ -12,7 +12,7 @@ use crate::engine::{Engine, Options, Stop};
 use crate::journal::{StateDir, Taker};
 use crate::policy::Policy;
 use crate::ports::Journal;
-use crate::rotation::{End, Holder, Phase, Plan, Record, Run, RunId, Span};
+use crate::rotation::{End, Holder, Kind, Phase, Plan, Point, Record, Run, RunId, Span, Verdict};
 use crate::support::clock as machine;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +26,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .enable_all()
         .build()
         .map_err(|e| Fault::new(exit::INTERNAL, format!("start the runtime: {e}")))
+}
+
+/// Does something in a runtime that listens for Ctrl-C and SIGTERM, from the first rotation to the last.
+pub(crate) fn attended(work: impl AsyncFnOnce(&Signal) -> Result<u8, Fault>) -> Result<u8, Fault> {
+    runtime()?.block_on(async {
+        let signal = Signal::default();
+        signal.listen();
+        work(&signal).await
+    })
 }
 
 /// Where state lives: the flag, else the policy, else `.keyroll`.
@@ -167,6 +176,11 @@ pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: boo
     (stop, run)
 }
 
+/// The provider itself was seen to refuse the outgoing value.
+fn refused_upstream(run: &Run) -> bool {
+    run.verdicts.get(&(Point::Gone, "old_refused".to_owned())) == Some(&Verdict::Pass)
+}
+
 /// The end of a session on the screen, and its exit code.
 pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
     let code = stop.exit();
@@ -200,9 +214,17 @@ pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
                 run.new.as_ref().map_or("the new key", |n| n.id.as_str()),
                 run.plan.old.id
             ));
+            if let (Kind::Provider { .. }, false) = (&run.plan.kind, refused_upstream(run)) {
+                out.say(&format!(
+                    "  {} only the gateway let go of it: {} revokes it at the provider, where it may still be accepted",
+                    out.paint(Tone::Warn, "!"),
+                    run.plan.about.owner
+                ));
+            }
         }
         Stop::Finished(End::RolledBack { why, .. }) => {
-            out.say(&format!("{} consumers are on {} again; {why}", out.paint(Tone::Warn, "rolled back."), run.plan.old.id));
+            let who = if matches!(run.plan.kind, Kind::Provider { .. }) { "models" } else { "consumers" };
+            out.say(&format!("{} {who} are on {} again; {why}", out.paint(Tone::Warn, "rolled back."), run.plan.old.id));
         }
         Stop::Parked { why, wake_at, person } => {
             out.say(&format!("{} {why}", out.paint(Tone::Warn, "parked.")));

@@ -51,7 +51,7 @@ pub(crate) struct Wired {
     fingerprints: Rc<FingerprintKey>,
     credentials: Vec<(String, Fingerprint)>,
     admin: Option<SecretText>,
-    references: References,
+    references: Rc<References>,
     old: Option<Ref>,
     issuer: Option<Ref>,
     sandbox: Option<Running>,
@@ -65,9 +65,10 @@ impl Wired {
             Some(run) => run.id.clone(),
             None => RunId::new(crate::secret::random_id(10).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))?),
         };
-        let withheld = reference::variables(credentials::references_of(policy));
+        let mut withheld = reference::variables(credentials::references_of(policy));
+        withheld.extend(credentials::variables_of_slots(policy));
         let scrubber = Scrubber::new();
-        let references = References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: credentials::ask(out) };
+        let references = Rc::new(References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: credentials::ask(out) });
         let fingerprints = Rc::new(credentials::fingerprint_key(policy, state, run, &references).await?);
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, fingerprints: &fingerprints };
         let mut slots = Vec::new();
@@ -92,7 +93,10 @@ impl Wired {
             fingerprints,
             credentials: known,
             references,
-            old: named.and_then(|g| g.key()).and_then(|k| k.secret.clone()),
+            old: named.and_then(|g| match (g.key(), g.provider_key()) {
+                (Some(key), _) => key.secret.clone(),
+                (None, provider) => provider.and_then(|p| p.secret.clone()),
+            }),
             issuer: named.and_then(|g| g.provider_key()).map(|p| p.issuer.clone()),
             gateway: connected.gateway,
             prober: connected.prober,

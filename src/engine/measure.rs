@@ -4,10 +4,11 @@ use super::look::request_id;
 use super::{Engine, Observer, Stop};
 use crate::ports::{Consumers, Gateway, PortError, Ports, Prober, SecretStore, UsageQuery, UsageSource};
 use crate::rotation::{
-    Ack, Ask, CallFacts, Check, Endpoint, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time, Which,
-    differing,
+    Ack, Ask, CallFacts, Check, Endpoint, Kind, Must, OwnRow, Point, Probe, Reading, Record, RequestId, SCOPE_FACT, SlotNo, Span, Time,
+    Which, differing,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The usage is read from a little before the run: clocks differ.
 const SKEW: Span = Span::seconds(2);
@@ -21,8 +22,9 @@ struct Wanted {
 
 impl<P: Ports, O: Observer> Engine<'_, P, O> {
     pub(super) async fn measure(&mut self, point: &Point) -> Result<Reading, Stop> {
-        let checks: Vec<Check> = self.run.plan.checks(point).to_vec();
-        let checks: Vec<Check> = checks.into_iter().filter(|c| !(c.skippable && self.run.emergency.is_some())).collect();
+        let plan = Arc::clone(&self.run.plan);
+        let urgent = self.run.emergency.is_some();
+        let checks: Vec<&Check> = plan.checks(point).iter().filter(|c| !(c.skippable && urgent)).collect();
         let mut errors = BTreeMap::new();
         let calls = self.calls(point, &checks, &mut errors).await?;
         let source_now = match self.ports.gateway().now().await {
@@ -50,7 +52,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         let mut facts = BTreeMap::new();
         for check in &checks {
             let (key, fact) = match &check.ask {
-                Ask::Invariant(Must::NoneRefused(_)) => continue,
+                Ask::Invariant(Must::NoneRefused(_) | Must::Serves(_)) => continue,
                 Ask::Invariant(must) => (must.key(), self.fact(must).await?),
                 Ask::Equal { allow } => (SCOPE_FACT.to_owned(), self.scope(allow).await),
                 Ask::Accept { .. }
@@ -77,7 +79,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     /// Makes the calls this point needs. Their ids are on disk before the first one leaves.
-    async fn calls(&mut self, point: &Point, checks: &[Check], errors: &mut BTreeMap<String, String>) -> Result<Vec<CallFacts>, Stop> {
+    async fn calls(&mut self, point: &Point, checks: &[&Check], errors: &mut BTreeMap<String, String>) -> Result<Vec<CallFacts>, Stop> {
         let wanted = self.wanted_calls(point, checks);
         let mut ready = Vec::new();
         for call in wanted {
@@ -117,11 +119,12 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     /// Which calls each check asks for. Inside a drain window the key that is drained is never called.
-    fn wanted_calls(&self, point: &Point, checks: &[Check]) -> Vec<Wanted> {
+    fn wanted_calls(&self, point: &Point, checks: &[&Check]) -> Vec<Wanted> {
         let plan = &self.run.plan;
         let mut wanted: BTreeSet<(Endpoint, usize, Which)> = BTreeSet::new();
         let endpoints: Vec<Endpoint> = plan.gateway.endpoints.iter().map(|e| e.endpoint.clone()).collect();
         let have_new = self.run.new.is_some();
+        let provider = matches!(plan.kind, Kind::Provider { .. });
         let mut call = |key: Which, all_families: bool| {
             if key == Which::New && !have_new {
                 return;
@@ -134,6 +137,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         for check in checks {
             match &check.ask {
                 Ask::Accept { key } => call(*key, true),
+                // The gateway's log does not see what we send to the provider.
+                Ask::Soak { .. } | Ask::Zero { .. } if provider => {}
                 Ask::Reject { key } | Ask::Soak { key, .. } => {
                     call(*key, false);
                     call(other(*key), false);
@@ -150,7 +155,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             }
         }
         // A canary compares: the same request with the old key, while that disturbs nothing.
-        if *point == Point::Canary || *point == Point::Prepared {
+        if (*point == Point::Canary || *point == Point::Prepared) && plan.knows_old() {
             call(Which::Old, true);
         }
         wanted
@@ -239,7 +244,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             Must::Projected(which) => self.projected(*which).await,
             Must::Absent(which) => {
                 let id = self.id_of(*which);
-                let sentinel = self.run.plan.sentinel.clone();
+                let sentinel = self.sentinel();
                 self.keys().await.map(|keys| {
                     let there = keys.iter().any(|k| Some(&k.id) == id.as_ref());
                     let sure = sentinel.as_ref().is_none_or(|s| keys.iter().any(|k| k.id == *s));
@@ -250,7 +255,9 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                     }
                 })
             }
-            Must::NoneRefused(_) => Ok(looked(true, "judged from the usage")),
+            Must::NoneRefused(_) | Must::Serves(_) => Ok(looked(true, "judged from the usage")),
+            Must::Listed(which) => self.listed(*which).await,
+            Must::Searchable => self.searchable().await,
             Must::CadenceKnown => Ok(looked(true, "every consumer names its cadence")),
             Must::EvidenceComplete => {
                 let missing = self.run.missing_evidence();
@@ -367,14 +374,44 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     async fn projected(&self, which: Which) -> Result<Looked, PortError> {
         let id = self.id_of(which);
         let rows = self.ports.gateway().projection().await?;
-        let ours = self.run.plan.models();
+        let ours: Vec<_> = self.run.models.keys().collect();
         let behind: Vec<String> =
-            rows.iter().filter(|(_, m, at)| ours.contains(m) && Some(at) != id.as_ref()).map(|(e, m, _)| format!("{m} at {e}")).collect();
-        let served = rows.iter().filter(|(_, m, _)| ours.contains(m)).count();
+            rows.iter().filter(|(_, m, at)| ours.contains(&m) && Some(at) != id.as_ref()).map(|(e, m, _)| format!("{m} at {e}")).collect();
+        let served = rows.iter().filter(|(_, m, _)| ours.contains(&m)).count();
         Ok(match (behind.is_empty(), served) {
             (_, 0) if !ours.is_empty() => looked(false, "no replica says what it serves"),
             (true, n) => looked(true, &format!("{n} projections serve it")),
             (false, _) => looked(false, &format!("not yet served by {}", behind.join(", "))),
+        })
+    }
+
+    /// A key whose value nobody here knows: the listing is all that tells.
+    async fn listed(&self, which: Which) -> Result<Looked, PortError> {
+        let id = self.id_of(which);
+        let keys = self.complete_keys().await?;
+        Ok(match keys.iter().find(|k| Some(&k.id) == id.as_ref()) {
+            Some(key) if key.enabled => looked(true, &format!("the gateway lists the {} key as accepted", which.name())),
+            Some(_) => looked(false, &format!("the gateway lists the {} key as switched off", which.name())),
+            None => looked(false, &format!("the gateway does not list the {} key", which.name())),
+        })
+    }
+
+    /// What the bundle must not hold can be looked for, or the policy lets that go in words.
+    async fn searchable(&mut self) -> Result<Looked, PortError> {
+        let mut lost = Vec::new();
+        if self.value(Which::New).await?.is_none() {
+            lost.push("new");
+        }
+        if self.run.plan.knows_old() && self.value(Which::Old).await?.is_none() {
+            lost.push("old");
+        }
+        Ok(match (lost.is_empty(), self.run.plan.accepts("lost_value_not_searched")) {
+            (true, _) => looked(true, "every value can be read and looked for"),
+            (false, true) => looked(true, &format!("the policy lets it go in words that the {} value cannot be read", lost.join(" and "))),
+            (false, false) => looked(
+                false,
+                &format!("the {} value died with the process that held it, so the evidence cannot be searched for it", lost.join(" and ")),
+            ),
         })
     }
 
@@ -420,7 +457,7 @@ fn other(which: Which) -> Which {
 fn needs_usage(ask: &Ask) -> bool {
     match ask {
         Ask::Zero { .. } | Ask::Coverage { .. } | Ask::UnknownCallers | Ask::Attributed | Ask::Soak { .. } => true,
-        Ask::Invariant(Must::NoneRefused(_)) => true,
+        Ask::Invariant(Must::NoneRefused(_) | Must::Serves(_)) => true,
         Ask::Invariant(_)
         | Ask::Equal { .. }
         | Ask::Accept { .. }

@@ -103,6 +103,11 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
         &self.run
     }
 
+    /// What is known of the run, at the end of the session.
+    pub fn into_run(self) -> Run {
+        self.run
+    }
+
     /// Goes on until the run ends, parks, or cannot go on.
     pub async fn drive(&mut self) -> Stop {
         loop {
@@ -135,7 +140,7 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
                 self.judge(point).await
             }
             Step::Move(phase) => {
-                if self.options.until == Some(self.run.phase) {
+                if self.options.until == Some(self.run.phase) && phase > self.run.phase {
                     return Err(Stop::parked(&format!("{} is complete, as asked by --until", self.run.phase), None, true));
                 }
                 self.record(Record::Moved { to: phase }).await

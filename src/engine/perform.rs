@@ -202,7 +202,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         let chosen = match self.run.caps.mint {
             Mint::ShownOnce => None,
             Mint::CallerChooses => self.value(Which::New).await?,
-            Mint::Supplied => self.ports.supplied(Which::New).await?,
+            Mint::Supplied | Mint::Issued => self.ports.supplied(Which::New).await?,
         };
         let plan = self.run.plan.clone();
         let name = redated(&plan.old.name, self.stamp().at.rfc3339().get(..10).unwrap_or_default());

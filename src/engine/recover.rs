@@ -3,7 +3,7 @@
 use super::perform::Failed;
 use super::{Engine, Observer, Stop};
 use crate::ports::{Clock, Consumers, Gateway, PortError, Ports, SecretStore, UsageQuery, UsageSource};
-use crate::rotation::{By, Child, Done, Effect, KeyFacts, KeyId, Marker, Mint, Outcome, SlotNo, Span, Stamp, Swap, Time, Which};
+use crate::rotation::{By, Child, Done, Effect, KeyFacts, KeyId, Marker, Mint, OldKey, Outcome, SlotNo, Span, Stamp, Swap, Time, Which};
 
 /// A key's creation time may differ from our clock by this much.
 const SKEW: Span = Span::seconds(60);
@@ -89,7 +89,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 let value = match self.run.caps.mint {
                     Mint::CallerChooses => self.run.slots.iter().find_map(|s| s.staged.as_ref()).map(|(_, value)| value.clone()),
                     Mint::Supplied => self.ports.supplied(Which::New).await?.map(|value| self.ports.fingerprints().of(&value)),
-                    Mint::ShownOnce => None,
+                    // An issuer that is asked again may make another value.
+                    Mint::ShownOnce | Mint::Issued => None,
                 };
                 Outcome::Done(Done::Minted { id: key.id.clone(), value, created_at: key.created_at })
             }
@@ -203,8 +204,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             if crate::bugs::on(crate::bugs::Bug::SentinelIgnored) {
                 return Ok(plain());
             }
-            if let Some(sentinel) = &self.run.plan.sentinel
-                && !keys.iter().any(|k| k.id == *sentinel)
+            if let Some(sentinel) = self.sentinel().filter(|s| s != id)
+                && !keys.iter().any(|k| k.id == sentinel)
             {
                 return Ok(Outcome::Conflict {
                     why: format!(
@@ -243,14 +244,24 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     /// A listing in which absence means something: the key that must be in it is.
     pub(super) async fn complete_keys(&self) -> Result<Vec<KeyFacts>, PortError> {
         let keys = self.keys().await?;
-        match &self.run.plan.sentinel {
-            Some(sentinel) if !keys.iter().any(|k| k.id == *sentinel) => Err(PortError::Unreachable {
+        match self.sentinel() {
+            Some(sentinel) if !keys.iter().any(|k| k.id == sentinel) => Err(PortError::Unreachable {
                 system: "the gateway's whole listing".into(),
                 why: format!("it lacks {sentinel}, which must be there, so what else it lacks proves nothing"),
                 may_have_happened: false,
             }),
             Some(_) | None => Ok(keys),
         }
+    }
+
+    /// A key that must be in every listing: one that no run touches, else whichever key of this run must exist now.
+    pub(super) fn sentinel(&self) -> Option<KeyId> {
+        let old = match self.run.old {
+            OldKey::Enabled | OldKey::DisabledByUs => Some(self.run.plan.old.id.clone()),
+            OldKey::OffByOthers | OldKey::DeleteIntended | OldKey::Gone => None,
+        };
+        let new = || self.run.new.as_ref().map(|n| n.id.clone());
+        self.run.plan.sentinel.clone().or(old).or_else(new)
     }
 
     async fn observe(&self, slot: SlotNo) -> Result<crate::rotation::Snapshot, PortError> {

@@ -2,7 +2,7 @@
 
 use super::{Engine, Observer};
 use crate::ports::{Place, Ports, Result, SecretStore};
-use crate::rotation::{Point, SlotNo, Stamp, Which};
+use crate::rotation::{Mint, Point, SlotNo, Stamp, Which};
 use crate::secret::{Fingerprint, SecretText};
 
 /// The memory of a session; gone with the process.
@@ -65,6 +65,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
     }
 
     async fn value_from_reference(&mut self, which: Which) -> Result<Option<SecretText>> {
+        let asked_once = which == Which::New && self.run.plan.gateway.caps.mint == Mint::Issued;
+        if asked_once {
+            return Ok(None);
+        }
         let Some(value) = self.ports.supplied(which).await? else { return Ok(None) };
         let is = self.ports.fingerprints().of(&value);
         let fits = match which {

@@ -6,7 +6,7 @@ use super::people::{Approvals, Exceptions};
 use super::timeline::Timeline;
 use super::versions::Versions;
 use super::words;
-use crate::rotation::{By, Course, EffectKind, OldKey, Record, Run, Span, Time, UsageKind, Verdict};
+use crate::rotation::{By, Course, Done, Effect, EffectKind, Mint, OldKey, Outcome, Record, Run, Span, Time, UsageKind, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -52,6 +52,7 @@ pub(super) fn gaps(facts: &Facts<'_>) -> Gaps {
     decided(facts, &mut add);
     observed(facts, &mut add);
     happened(facts, &mut add);
+    issued(facts, &mut add);
     add(
         "unsigned",
         "this bundle carries no signature: it shows that nothing in it changed since its digest was noted elsewhere, not who wrote it"
@@ -149,10 +150,45 @@ fn observed(facts: &Facts<'_>, add: &mut impl FnMut(&'static str, String)) {
     let ended = facts.run.ended.is_some() || facts.run.scanned;
     let shown = match facts.end_state {
         EndState::RejectedProven => true,
-        EndState::RefusedWithoutControl | EndState::Disabled | EndState::AliveByException | EndState::Unknown => false,
+        EndState::RefusedWithoutControl
+        | EndState::Disabled
+        | EndState::DereferencedUpstreamAlive
+        | EndState::AliveByException
+        | EndState::Unknown => false,
     };
     if ended && !shown && facts.run.mints > 0 {
         add("negative test", format!("that the outgoing key is refused is not proven: {}", facts.end_state.name()));
+    }
+}
+
+/// Values that an issuer was asked for and that ended up on no key: the gateway knows nothing of them, the provider may.
+fn issued(facts: &Facts<'_>, add: &mut impl FnMut(&'static str, String)) {
+    let asked = match facts.run.plan.gateway.caps.mint {
+        Mint::Issued => true,
+        Mint::ShownOnce | Mint::CallerChooses | Mint::Supplied => false,
+    };
+    if !asked {
+        return;
+    }
+    let owner = &facts.run.plan.about.owner;
+    for did in &facts.line.effects {
+        let Effect::Mint { .. } = did.effect else { continue };
+        let kept = match did.outcome {
+            Some(Outcome::Done(Done::Minted { id, .. })) => facts.run.new.as_ref().is_some_and(|n| n.id == *id),
+            Some(
+                Outcome::Done(_) | Outcome::NotDone { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. } | Outcome::Conflict { .. },
+            )
+            | None => false,
+        };
+        if !kept {
+            let at = did.began.rfc3339();
+            add(
+                "issued in vain",
+                format!(
+                    "the issuer was asked for a value at {at} and no key of this run uses it: if it made a key at the provider then, {owner} removes it there"
+                ),
+            );
+        }
     }
 }
 

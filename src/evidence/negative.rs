@@ -1,9 +1,12 @@
 //! The negative test: what shows that the outgoing key is refused, and in which words that may be said.
 
 use super::timeline::Timeline;
-use crate::rotation::{Ask, CallClass, CallFacts, Course, Effect, OldKey, Outcome, Run, Time, Verdict, Which};
+use crate::rotation::{Ask, CallClass, CallFacts, Course, Effect, Kind, OldKey, Outcome, Run, Span, Time, Verdict, Which};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The owner of a provider key that its gateway has let go of has this long to revoke it at the provider.
+const REVOKE_WITHIN: Span = Span::hours(24 * 7);
 
 /// What may be said about the outgoing key at the end. From best to least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ pub enum EndState {
     RefusedWithoutControl,
     /// The admin API says that it is off or gone; that it is refused was not shown.
     Disabled,
+    /// A provider key: the gateway has let go of it and nothing there leads to it; the provider was not shown to refuse it.
+    DereferencedUpstreamAlive,
     /// It is accepted on purpose, by name and with an end.
     AliveByException,
     /// None of these can be said.
@@ -28,6 +33,7 @@ impl EndState {
             Self::RejectedProven => "rejected-proven",
             Self::RefusedWithoutControl => "refused-without-control",
             Self::Disabled => "disabled",
+            Self::DereferencedUpstreamAlive => "dereferenced-upstream-alive",
             Self::AliveByException => "alive-by-exception",
             Self::Unknown => "unknown",
         }
@@ -89,7 +95,7 @@ pub(super) fn negative(run: &Run, line: &Timeline<'_>) -> Negative {
     let verdict = last_verdict(run, line, key, off);
     let end_state = end_state(run, line, key, off, &control, &after, verdict);
     let words = if made || key == Which::Old {
-        sentence(run, key, end_state, &after)
+        sentence(run, key, end_state, &after, off)
     } else {
         "this run made no new key, so there is none to test".to_owned()
     };
@@ -203,19 +209,24 @@ fn end_state(
     // The last word of every address counts: nodes may accept for a while after the switch, and the gate waits for that.
     let last: BTreeMap<&str, CallClass> = ours.iter().map(|c| (c.endpoint.as_str(), c.class)).collect();
     if last.values().any(|c| *c == CallClass::Accepted) {
-        return EndState::Unknown;
+        return match run.plan.kind {
+            Kind::Router => EndState::Unknown,
+            Kind::Provider { .. } => EndState::DereferencedUpstreamAlive,
+        };
     }
     let refused = !last.is_empty() && last.values().all(|c| *c == CallClass::Refused);
     let everywhere = control.keys().all(|e| last.contains_key(e.as_str()));
     let controlled = !control.is_empty() && control.values().all(Option::is_some);
+    let provider = matches!(run.plan.kind, Kind::Provider { .. });
     match (verdict, refused && everywhere) {
         (Some(Verdict::Pass), true) if controlled => EndState::RejectedProven,
+        (_, false) if provider => EndState::DereferencedUpstreamAlive,
         (_, true) => EndState::RefusedWithoutControl,
         (_, false) => EndState::Disabled,
     }
 }
 
-fn sentence(run: &Run, key: Which, state: EndState, after: &[&CallFacts]) -> String {
+fn sentence(run: &Run, key: Which, state: EndState, after: &[&CallFacts], off: Option<Time>) -> String {
     let refused: Vec<&&CallFacts> = after.iter().filter(|c| c.key == key && c.class == CallClass::Refused).collect();
     let places: BTreeSet<&str> = refused.iter().map(|c| c.endpoint.as_str()).collect();
     let times = match (refused.first(), refused.last()) {
@@ -243,6 +254,16 @@ fn sentence(run: &Run, key: Which, state: EndState, after: &[&CallFacts]) -> Str
         EndState::Disabled => {
             format!("the admin API says that the {} key is switched off or gone; that it is refused everywhere was not shown", key.name())
         }
+        EndState::DereferencedUpstreamAlive => match off {
+            Some(off) => format!(
+                "the gateway has let go of the {} provider key since {}; that the provider refuses its value was not shown: {} revokes it there by {}",
+                key.name(),
+                off.rfc3339(),
+                run.plan.about.owner,
+                off.plus(REVOKE_WITHIN).rfc3339()
+            ),
+            None => format!("that the provider refuses the {} value was not shown: {} revokes it there", key.name(), run.plan.about.owner),
+        },
         EndState::AliveByException => "the old key is accepted on purpose; exceptions.json says for whom and until when".to_owned(),
         EndState::Unknown if key == Which::New => "what became of the new key was not shown".to_owned(),
         EndState::Unknown => "the old key was not shown to be refused".to_owned(),

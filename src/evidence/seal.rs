@@ -5,7 +5,7 @@ use super::payload::{Payload, REDACTION};
 use super::scan::{Needle, NotSearched, Redaction, scan};
 use super::write::{Sealer, unsigned, write};
 use crate::ports::{Seal, SealError, Sealed};
-use crate::rotation::Run;
+use crate::rotation::{Mint, Run};
 use crate::secret::SecretText;
 use std::path::{Path, PathBuf};
 
@@ -98,10 +98,15 @@ impl FileSeal {
             });
         }
         if run.mints > 0 && !required.iter().any(|l| l == NEW) && !redaction.loaded.iter().any(|l| l == NEW) {
-            redaction.not_searched.push(NotSearched {
-                label: NEW.to_owned(),
-                why: "the key was removed again and its value is gone; records are typed and never held it".to_owned(),
-            });
+            let why = match run.new {
+                Some(_) => "it was known to one process only, which has ended; the processes after it never had it, and records are typed",
+                None => "the key was removed again and its value is gone; records are typed and never held it",
+            };
+            redaction.not_searched.push(NotSearched { label: NEW.to_owned(), why: why.to_owned() });
+        }
+        if !run.plan.knows_old() {
+            let why = "neither the gateway nor the policy tells it, so no process of this run ever had it".to_owned();
+            redaction.not_searched.push(NotSearched { label: OLD.to_owned(), why });
         }
         redaction.required.extend(required);
         redaction.required.sort();
@@ -111,8 +116,13 @@ impl FileSeal {
     }
 
     fn required(&self, run: &Run) -> Vec<String> {
-        let mut labels = vec![OLD.to_owned()];
-        if run.new.is_some() {
+        let mut labels = Vec::new();
+        if run.plan.knows_old() {
+            labels.push(OLD.to_owned());
+        }
+        // Whether a lost value may go unsearched was judged before, or waived by name; a process that never had it cannot write it.
+        let lost = run.plan.gateway.caps.mint == Mint::Issued && !run.value_at_hand;
+        if run.new.is_some() && !lost {
             labels.push(NEW.to_owned());
         }
         labels.extend(self.required.iter().cloned());

@@ -4,7 +4,7 @@
 use super::text::count;
 use super::timeline::{Look, Timeline};
 use super::words;
-use crate::rotation::{Ack, Ask, ConsumerPlan, Course, Effect, End, Overlap, Run, Span, Time, Verdict, Which};
+use crate::rotation::{Ack, Ask, ConsumerPlan, Course, Effect, End, Kind, Overlap, Run, Span, Time, Verdict, Which};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a run stands, in one word and one sentence.
@@ -61,7 +61,9 @@ pub(super) fn result(run: &Run) -> Result {
         },
         Some(End::RolledBack { why, asked }) => {
             let who = if asked { "A person turned the run back" } else { "The run turned back" };
-            let consumers = if run.was_flipped() { "consumers are on the old key again" } else { "consumers never left the old key" };
+            let whom = if matches!(run.plan.kind, Kind::Provider { .. }) { "models" } else { "consumers" };
+            let consumers =
+                if run.was_flipped() { format!("{whom} are on the old key again") } else { format!("{whom} never left the old key") };
             Result { word: "Rolled back", sentence: format!("{who}; {consumers}. Why: {why}") }
         }
         None => match &run.stuck {

@@ -179,11 +179,14 @@ fn must_words(must: &Must) -> String {
         Must::WayBack => "can the old value still be put back?".into(),
         Must::SingleNew => "did this run leave exactly one new key?".into(),
         Must::NoneNew => "is no key of this run left?".into(),
+        Must::Listed(which) => format!("does the gateway list the {} key as accepted?", which.name()),
+        Must::Serves(which) => format!("are consumers' calls served with the {} key?", which.name()),
         Must::NoReference(which) => format!("does no model reference the {} key?", which.name()),
         Must::Projected(which) => format!("does every replica serve the models with the {} key?", which.name()),
         Must::Absent(which) => format!("does the gateway list the {} key as gone?", which.name()),
         Must::NoneRefused(which) => format!("was no consumer refused on the {} key?", which.name()),
         Must::CadenceKnown => "does every consumer name how often it calls?".into(),
         Must::EvidenceComplete => "is every required item of evidence there?".into(),
+        Must::Searchable => "can the evidence be searched for every value?".into(),
     }
 }

@@ -3,11 +3,12 @@
 use super::Case;
 use super::finding::{Finding, Found, listed};
 use super::{ack, callers, clock, source};
-use crate::rotation::{Course, Looked, Must, Time, Which};
+use crate::rotation::{App, Course, Looked, Must, Time, Which};
 
 pub(super) fn judge(case: &Case<'_>, must: &Must) -> Found {
     let fact = match must {
         Must::NoneRefused(key) => return none_refused(case, *key),
+        Must::Serves(key) => return serves(case, *key),
         Must::SlotsHoldOld
         | Must::PendingIsNew
         | Must::SlotsHold(_)
@@ -15,11 +16,13 @@ pub(super) fn judge(case: &Case<'_>, must: &Must) -> Found {
         | Must::WayBack
         | Must::SingleNew
         | Must::NoneNew
+        | Must::Listed(_)
         | Must::NoReference(_)
         | Must::Projected(_)
         | Must::Absent(_)
         | Must::CadenceKnown
-        | Must::EvidenceComplete => fact(case, &must.key())?,
+        | Must::EvidenceComplete
+        | Must::Searchable => fact(case, &must.key())?,
     };
     if fact.holds {
         return Ok(Finding::pass(fact.seen.clone()));
@@ -27,6 +30,10 @@ pub(super) fn judge(case: &Case<'_>, must: &Must) -> Found {
     // A replica that has not heard of the change yet is late, not wrong.
     if let Must::Projected(_) = must {
         return Ok(Finding::inconclusive(format!("{}: wait until every replica has heard of the change", fact.seen)));
+    }
+    // Models come and go while a run waits: whose this one is, a look at the world tells, and the run goes on from there.
+    if let Must::NoReference(_) = must {
+        return Ok(Finding::inconclusive(format!("{}: it is moved like the others, or a person decides", fact.seen)));
     }
     Ok(Finding::fail(format!("{}; {}", fact.seen, remedy(must))))
 }
@@ -50,12 +57,15 @@ fn remedy(must: &Must) -> &'static str {
         Must::AdminDiffers => "with one identity for both, switching the key off would lock keyroll out",
         Must::WayBack => "without it consumers could not be put back",
         Must::SingleNew | Must::NoneNew => "`keyroll orphans` lists the keys that carry a marker",
+        Must::Listed(_) => "find out who switched it off or removed it",
+        Must::Serves(_) => "nobody is served with it",
         Must::NoReference(_) => "point those models at the other key first",
         Must::Projected(_) => "wait for the replicas",
         Must::Absent(_) => "look at the gateway's console; a deletion that does not show is none",
         Must::NoneRefused(_) => "those callers are cut off",
         Must::CadenceKnown => "write a `cadence:` for every consumer",
         Must::EvidenceComplete => "supply the item, or waive it by name",
+        Must::Searchable => "waive this by name, and the bundle says that it was not searched for that value",
     }
 }
 
@@ -102,6 +112,38 @@ fn none_refused(case: &Case<'_>, key: Which) -> Found {
         .count("refused", 0)
         .count_of("callers", table.len())
         .count("rows", usage.rows))
+}
+
+/// Consumers were served with this key since it was last touched: the only proof that the gateway itself can use it.
+fn serves(case: &Case<'_>, key: Which) -> Found {
+    let usage = source::usage(case)?;
+    let clock = clock::source(case)?;
+    let since = &case.run.since;
+    let moved = match key {
+        Which::New => &since.flip,
+        Which::Old => &since.back,
+    };
+    let start = clock
+        .latest([moved, &since.disabled, &since.enabled, &since.deleted])
+        .or_else(|| clock.latest([&since.start]))
+        .ok_or_else(|| Finding::error("the run has no beginning on record, so there is no time to count from"))?;
+    source::readable(usage)?;
+    let served: Vec<&App> = usage
+        .of(key)
+        .iter()
+        .filter(|(_, count)| count.accepted > 0 && count.last_used.is_some_and(|at| at >= start))
+        .map(|(caller, _)| caller)
+        .collect();
+    if served.is_empty() {
+        return Err(Finding::no_data(format!(
+            "no call of a consumer was served with the {} key since {}: wait for the next one, or check that the log is written",
+            key.name(),
+            start.rfc3339()
+        )));
+    }
+    let names: Vec<String> = served.iter().map(|caller| callers::shown(caller.as_str())).collect();
+    Ok(Finding::pass(format!("served with the {} key since {}: {}", key.name(), start.rfc3339(), listed(&names)))
+        .count_of("callers", served.len()))
 }
 
 /// From when a refusal counts: the move to the key, and not while a gateway may go on refusing a key that was enabled again.

@@ -2,7 +2,7 @@
 
 use super::clock::{self, SourceClock};
 use super::finding::{Finding, Found, listed};
-use super::{Case, callers, source};
+use super::{Case, callers, other, source};
 use crate::rotation::{Span, Stamp, Time, Which};
 
 pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
@@ -36,6 +36,10 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
             (true, false) => accepted.push(callers::with_owner(case, caller.as_str())),
         }
     }
+    let shows = |from: Time| {
+        let own = usage.own.values().any(|row| row.refused && row.key == Some(key) && row.at >= from);
+        own || (source::by_consumers(case) && source::consumer_row(usage, other(key), from))
+    };
     let own = usage.own.values().filter(|row| row.refused && row.key == Some(key) && row.at >= off).count();
     let attempts = usage.of(key).values().fold(0u64, |n, c| n.saturating_add(c.refused));
     let noted = |f: Finding| {
@@ -62,7 +66,14 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
     }
     source::readable(usage).map_err(noted)?;
     source::reaches(usage, off).map_err(noted)?;
-    if own == 0 {
+    if source::by_consumers(case) && !shows(off) {
+        return Err(noted(Finding::no_data(format!(
+            "no call of a consumer was served with the {} key since {}, so that nobody was refused proves nothing: wait for the next one",
+            other(key).name(),
+            off.rfc3339()
+        ))));
+    }
+    if !shows(off) {
         return Err(noted(Finding::no_data(format!(
             "our own refused call with the {} key does not show in the usage since {}, so refusals of others would not either: wait for the log, or check that it records refusals",
             key.name(),
@@ -71,16 +82,17 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
     }
     let covered = source::covered(case, usage, &clock).map_err(noted)?;
     let (end, shown) = (off.plus(at_least), covered.since(off));
+    let sign = if source::by_consumers(case) { "served call of a consumer" } else { "refused call of ours" };
     let finding = if covered < end {
         Finding::inconclusive(format!(
             "nobody was refused since {}, but the usage covers only {shown} of {at_least}: wait {} more{except}",
             off.rfc3339(),
             end.since(covered)
         ))
-    } else if !usage.own.values().any(|row| row.refused && row.key == Some(key) && row.at >= end) {
+    } else if !shows(end) {
         // The pipe must be seen alive at both ends: one that broke in between shows silence, too.
         Finding::no_data(format!(
-            "nobody was refused since {}, and no refused call of ours shows since the end of {at_least} either: wait for the log, or check that its export still runs",
+            "nobody was refused since {}, and no {sign} shows since the end of {at_least} either: wait for the log, or check that its export still runs",
             off.rfc3339()
         ))
     } else {

@@ -1,9 +1,9 @@
 //! When a usage source may be believed: asked for, readable, reaching back, alive, and heard from in every part.
 
-use super::Case;
 use super::clock::SourceClock;
 use super::finding::{Finding, listed};
-use crate::rotation::{Span, Time, UsageKind, UsageTable};
+use super::{Case, other};
+use crate::rotation::{Kind, Span, Time, UsageKind, UsageTable, Which};
 
 /// The table of this reading, or why there is none.
 pub(super) fn usage<'a>(case: &Case<'a>) -> Result<&'a UsageTable, Finding> {
@@ -65,14 +65,28 @@ pub(super) fn reaches(usage: &UsageTable, start: Time) -> Result<(), Finding> {
     .count("unseen_ms", back.since(start).0))
 }
 
-/// A call of ours shows, under a key, since this instant: the pipe carries such rows.
-pub(super) fn alive(usage: &UsageTable, start: Time) -> Result<(), Finding> {
+/// The silence of `key` since this instant means something: a call of ours shows under a key, so the pipe carries such rows.
+///
+/// Our own calls with a provider key go to the provider and leave no row here. There it is a call of a consumer, served with the other
+/// key, that shows the pipe to be alive.
+pub(super) fn alive(case: &Case<'_>, usage: &UsageTable, key: Which, start: Time) -> Result<(), Finding> {
     #[cfg(feature = "bugs")]
     if crate::bugs::on(crate::bugs::Bug::ControlIgnored) {
         return Ok(());
     }
     if usage.own.values().any(|row| row.key.is_some() && row.at >= start) {
         return Ok(());
+    }
+    if by_consumers(case) {
+        if consumer_row(usage, other(key), start) {
+            return Ok(());
+        }
+        return Err(Finding::no_data(format!(
+            "no call of a consumer shows under the {} key since {}, so the silence of the {} key proves nothing; wait for the next call, or check that the log is written",
+            other(key).name(),
+            start.rfc3339(),
+            key.name()
+        )));
     }
     let unnamed = usage.own.values().any(|row| row.at >= start);
     let seen = if unnamed { "our own calls show, but under neither key" } else { "none of our own calls shows" };
@@ -81,6 +95,16 @@ pub(super) fn alive(usage: &UsageTable, start: Time) -> Result<(), Finding> {
         start.rfc3339()
     ))
     .count_of("own_rows", usage.own.len()))
+}
+
+/// Life is shown by the calls of consumers, because those of ours pass by this source.
+pub(super) fn by_consumers(case: &Case<'_>) -> bool {
+    matches!(case.run.plan.kind, Kind::Provider { .. })
+}
+
+/// A consumer's call was served with this key at or after this instant.
+pub(super) fn consumer_row(usage: &UsageTable, key: Which, from: Time) -> bool {
+    usage.of(key).values().any(|count| count.accepted > 0 && count.last_used.is_some_and(|at| at >= from))
 }
 
 /// The instant up to which every part of the source is complete, moved back by the longest request.
@@ -119,7 +143,10 @@ pub(super) fn recent(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_
 fn allowed(case: &Case<'_>, usage: &UsageTable) -> Span {
     let timing = &case.run.plan.timing;
     let looks = Span(timing.poll.0.saturating_mul(4)).plus(timing.call_timeout);
-    case.run.plan.usage.lag.max(usage.lag).plus(timing.longest_request).plus(looks)
+    let own = case.run.plan.usage.lag.max(usage.lag).plus(timing.longest_request).plus(looks);
+    // Where consumers are the sign of life, it comes at their pace.
+    let pace = case.run.plan.consumers.iter().map(|c| c.cadence).max().unwrap_or(timing.drain_window);
+    if by_consumers(case) { own.plus(pace) } else { own }
 }
 
 /// A part of the source is further behind than its lag allows, although we call through it at every look: its export may have stopped.
@@ -134,7 +161,8 @@ pub(super) fn behind(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_
     let who = if parts.is_empty() { "the usage".to_owned() } else { listed(&parts) };
     Some(
         Finding::no_data(format!(
-            "{who} is {late} behind although we call through it: check that its export runs, its silence proves nothing"
+            "{who} is {late} behind although {} it: check that its export runs, its silence proves nothing",
+            if by_consumers(case) { "consumers should call through" } else { "we call through" }
         ))
         .count("behind_ms", late.0)
         .about(parts),

@@ -54,7 +54,8 @@ fn quiet<'a>(case: &Case<'a>, usage: &'a UsageTable, clock: &SourceClock<'_>, ke
             quiet.users.push(caller.as_str());
             quiet.last_use = quiet.last_use.max(Some(used));
         }
-        let Some(consumer) = case.run.plan.claimed_by(caller.as_str()) else { continue };
+        // A consumer does not come back to a provider key by itself: the models lead there, and they are looked at apart.
+        let Some(consumer) = case.run.plan.claimed_by(caller.as_str()).filter(|_| !source::by_consumers(case)) else { continue };
         if let Word::Holds = ack::word(case, clock, consumer, other(key)) {
             continue;
         }
@@ -69,7 +70,7 @@ fn quiet<'a>(case: &Case<'a>, usage: &'a UsageTable, clock: &SourceClock<'_>, ke
 fn weigh(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Which, quiet: &Quiet<'_>) -> Found {
     source::readable(usage)?;
     source::reaches(usage, quiet.start)?;
-    source::alive(usage, quiet.start)?;
+    source::alive(case, usage, key, quiet.start)?;
     let covered = source::covered(case, usage, clock)?;
     let since = quiet.last_use.unwrap_or(quiet.start);
     let ready = since.plus(quiet.window);
@@ -91,7 +92,7 @@ fn weigh(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Whic
         .about([callers::named(consumer)])
     } else {
         // The pipe must be seen alive at both ends: one that broke in between shows silence, too.
-        source::alive(usage, ready.max(source::recent(case, usage, clock)).min(clock.now()))?;
+        source::alive(case, usage, key, ready.max(source::recent(case, usage, clock)).min(clock.now()))?;
         unused(case, usage, key, since, shown)
     };
     Ok(found.count("covered_ms", shown.0).count_of("own_rows", usage.own.len()).count("rows", usage.rows))

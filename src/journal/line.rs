@@ -117,21 +117,34 @@ impl Chain {
     /// # Errors
     /// When the record has no JSON form. The chain is then unchanged.
     pub fn append(&mut self, record: &Record, at: Time) -> Result<Vec<u8>, JournalError> {
-        let seq = self.seq.saturating_add(1);
-        let mut line =
-            format!("{{\"v\":{FORMAT},\"seq\":{seq},\"at\":\"{}\",\"prev\":\"{}\",\"record\":", at.rfc3339(), self.head).into_bytes();
         // A reading is a good kilobyte: growing to it step by step costs more than asking for it.
-        line.reserve(2048);
-        serde_json::to_writer(&mut line, record).map_err(|e| JournalError::Encode { why: e.to_string() })?;
-        line.push(b'}');
-        let hash = sha256_hex(&line);
-        line.pop();
-        line.extend_from_slice(HASH_KEY);
-        line.extend_from_slice(hash.as_bytes());
-        line.extend_from_slice(b"\"}\n");
+        let mut line = Vec::with_capacity(2048);
+        self.append_to(&mut line, record, at)?;
+        Ok(line)
+    }
+
+    /// Writes the next line behind what is there already; the chain then ends with it.
+    ///
+    /// # Errors
+    /// When the record has no JSON form. The chain and the bytes are then unchanged.
+    pub fn append_to(&mut self, bytes: &mut Vec<u8>, record: &Record, at: Time) -> Result<(), JournalError> {
+        let seq = self.seq.saturating_add(1);
+        let start = bytes.len();
+        let head = format!("{{\"v\":{FORMAT},\"seq\":{seq},\"at\":\"{}\",\"prev\":\"{}\",\"record\":", at.rfc3339(), self.head);
+        bytes.extend_from_slice(head.as_bytes());
+        if let Err(e) = serde_json::to_writer(&mut *bytes, record) {
+            bytes.truncate(start);
+            return Err(JournalError::Encode { why: e.to_string() });
+        }
+        bytes.push(b'}');
+        let hash = sha256_hex(bytes.get(start..).unwrap_or_default());
+        bytes.pop();
+        bytes.extend_from_slice(HASH_KEY);
+        bytes.extend_from_slice(hash.as_bytes());
+        bytes.extend_from_slice(b"\"}\n");
         self.seq = seq;
         self.head = hash;
-        Ok(line)
+        Ok(())
     }
 
     /// How a journal that ends with this chain ends; empty for an empty one.

@@ -1,19 +1,18 @@
 //! The plan itself.
 
 use super::refuse::Refusal;
-use super::{Selector, gates, pick, timing};
+use super::{Selector, gates, pick, provider, timing};
 use crate::policy::Policy;
 use crate::policy::model::consumer::{self, Consumer};
 use crate::policy::model::gate::Check as Written;
-use crate::policy::model::gateway::{Gateway, Models};
 use crate::policy::model::process::{EffectName, OnFail, OnRefusedCaller, PhaseName, WhoActs};
 use crate::policy::model::rotation::Need;
 use crate::policy::model::slot::Slot;
 use crate::policy::scalar::ReasonKind as Reason;
 use crate::rotation::{
     About, App, ApprovalRule, Ask, Check, ConsumerPlan, Disable, EffectKind, Exception, FrozenPolicy, GATE_SEMANTICS, Gate, GatewayPlan,
-    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, ModelName, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span,
-    Time, UsageKind,
+    Inventory, KeyFacts, KeyId, Kind, Marker, Mint, Overlap, Phase, Place, Plan, Probe, ReasonKind, Reload, SlotPlan, Span, Time,
+    UsageKind,
 };
 use std::collections::BTreeSet;
 
@@ -56,7 +55,8 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
             None
         }
     };
-    let kind = kind(gateway, inventory, old.as_ref(), &mut no);
+    let kind = provider::kind(gateway, inventory, old.as_ref(), &mut no);
+    let caps = provider::caps(gateway, &inventory.caps);
     let consumers: Vec<ConsumerPlan> = policy.consumers.iter().flat_map(|c| c.listed()).map(|c| consumer(c, policy, inventory)).collect();
     let timing = timing::timing(policy, &consumers, &inventory.caps, &inventory.usage);
     capabilities(policy, inventory, &kind, &mut no);
@@ -85,9 +85,14 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     if !no.is_empty() {
         return Err(no);
     }
-    let mut gates = gates::standard_gates(&kind, &inventory.caps, &inventory.usage, &timing);
+    let known = provider::knows_old(gateway);
+    let mut gates = gates::pack(&kind, &caps, &inventory.usage, &timing, known);
     written_gates(policy, &mut gates);
-    let unclaimed = unclaimed(policy, inventory, &consumers);
+    let unclaimed = match kind {
+        Kind::Router => unclaimed(policy, inventory, &consumers),
+        // Whoever calls through the gateway may: nobody but the gateway presents this key.
+        Kind::Provider { .. } => Vec::new(),
+    };
     let plan = Plan {
         v: 1,
         gate_semantics: GATE_SEMANTICS,
@@ -97,7 +102,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
         gateway: GatewayPlan {
             driver: inventory.driver.clone(),
             identity: inventory.identity.clone(),
-            caps: inventory.caps.clone(),
+            caps,
             endpoints: inventory.endpoints.clone(),
         },
         sentinel: inventory
@@ -118,7 +123,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
                 current_is: s.snapshot.current_is.clone(),
             })
             .collect(),
-        gaps: gaps(policy, inventory, &gates),
+        gaps: gaps(policy, inventory, &gates, provider::gaps(gateway, policy)),
         warnings: warnings(policy, inventory, &timing, &unclaimed),
         unclaimed,
         probes: probes(policy),
@@ -149,7 +154,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
             .collect(),
         claims: claims(inventory, &old, &kind),
         hosts: hosts(policy, inventory),
-        evidence: evidence(policy),
+        evidence: evidence(policy, &kind, known),
         fingerprint_check: inventory.fingerprint_check.clone(),
         timing,
         consumers,
@@ -179,36 +184,6 @@ fn about(policy: &Policy, os_user: Option<String>) -> About {
     }
 }
 
-fn kind(gateway: &Gateway, inventory: &Inventory, old: Option<&KeyFacts>, no: &mut Vec<Refusal>) -> Kind {
-    let Some(provider) = gateway.provider_key() else { return Kind::Router };
-    let referencing: Vec<ModelName> =
-        inventory.models.iter().filter(|(_, at)| old.is_some_and(|o| o.id == *at)).map(|(m, _)| m.clone()).collect();
-    let (models, all) = match &provider.models {
-        Models::All(_) => (referencing, true),
-        Models::Listed(names) => {
-            let listed: Vec<ModelName> = names.iter().map(ModelName::new).collect();
-            let missing: Vec<&str> = listed.iter().filter(|m| !referencing.contains(m)).map(ModelName::as_str).collect();
-            if !missing.is_empty() {
-                no.push(Refusal::new(
-                    "models that reference the key",
-                    format!("{} do not reference it", missing.join(", ")),
-                    "`models: all-referencing`, or only models that do",
-                ));
-            }
-            let left: Vec<&str> = referencing.iter().filter(|m| !listed.contains(m)).map(ModelName::as_str).collect();
-            if !left.is_empty() {
-                no.push(Refusal::new(
-                    "every model that references the key",
-                    format!("{} would be left dangling", left.join(", ")),
-                    "`models: all-referencing`",
-                ));
-            }
-            (listed, false)
-        }
-    };
-    Kind::Provider { models, all }
-}
-
 fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPlan {
     let declared = c.cadence.every().map_or(Span::seconds(1), |p| Span(p.as_millis()));
     let names = match &c.seen_as {
@@ -230,6 +205,8 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
         cadence: observed.map_or(declared, |gap| declared.max(gap)),
         seen_as: names,
         acks: match &c.ack {
+            // Of a provider key a consumer holds nothing.
+            _ if policy.gateway.as_ref().is_some_and(|g| g.provider_key().is_some()) => false,
             Some(consumer::Ack::VersionFile(_) | consumer::Ack::Http(_)) => true,
             Some(consumer::Ack::FirstUse(_)) | None => false,
         },
@@ -359,6 +336,8 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
     for slot in &policy.slots {
         match slot {
             Slot::File(_) => {}
+            Slot::Vault(_) if cfg!(feature = "vault") => {}
+            Slot::Aws(_) if cfg!(feature = "aws") => {}
             Slot::Vault(_)
             | Slot::Aws(_)
             | Slot::Kubernetes(_)
@@ -372,6 +351,13 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
         }
     }
     if matches!(kind, Kind::Provider { .. }) {
+        if !policy.slots.is_empty() {
+            no.push(Refusal::new(
+                "a provider key without slots",
+                "nothing shows whether a slot holds the provider key that is rotated, because neither gateway nor provider tells whose a value is",
+                "leave `slots:` out; the value goes from its issuer to the gateway",
+            ));
+        }
         return;
     }
     let unproven = policy.accept.iter().any(|a| word_of(a) == "unproven_binding");
@@ -488,8 +474,11 @@ fn by_hand(policy: &Policy) -> Vec<EffectKind> {
     kinds
 }
 
-fn evidence(policy: &Policy) -> Vec<String> {
+fn evidence(policy: &Policy, kind: &Kind, known: bool) -> Vec<String> {
     let Some(wanted) = &policy.rotation.evidence else {
+        if let Kind::Provider { .. } = kind {
+            return provider::evidence(known);
+        }
         return ["auth_error_check", "usage_owner_check", "old_key_negative_test"].map(String::from).to_vec();
     };
     [
@@ -528,8 +517,9 @@ fn hosts(policy: &Policy, inventory: &Inventory) -> Vec<String> {
     hosts.into_iter().collect()
 }
 
-fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate]) -> Vec<String> {
+fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate], more: Vec<String>) -> Vec<String> {
     let mut gaps: Vec<String> = policy.accept.iter().map(|a| format!("accepted by the policy in words: {}", word_of(a))).collect();
+    gaps.extend(more);
     for gate in gates {
         for check in &gate.checks {
             if let Ask::Later { kind } = &check.ask {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pick` | which key is meant |
 //! | `gates` | the checks that every rotation is judged by |
+//! | `provider` | what is different about a provider key |
 //! | `timing` | every length of time, and where it comes from |
 //! | `refuse` | what cannot be honoured, and the nearest policy that can |
 //! | `build` | the plan itself |
@@ -13,6 +14,7 @@
 mod build;
 mod gates;
 mod pick;
+mod provider;
 mod refuse;
 mod stale;
 mod text;

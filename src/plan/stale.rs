@@ -1,6 +1,6 @@
 //! A plan is stale only when identity, scope, limits, a slot's version, or a capability changed; never for spend or last use.
 
-use crate::rotation::{Inventory, Plan, differing};
+use crate::rotation::{Inventory, Mint, Plan, differing};
 
 /// What makes a saved plan stale, in words; empty when it still fits.
 pub fn differences(plan: &Plan, now: &Inventory) -> Vec<String> {
@@ -11,7 +11,12 @@ pub fn differences(plan: &Plan, now: &Inventory) -> Vec<String> {
             plan.gateway.identity.tenant, plan.gateway.identity.build, now.identity.tenant, now.identity.build
         ));
     }
-    if plan.gateway.caps != now.caps {
+    // That its issuer is asked once is the policy's word, not the gateway's.
+    let mut caps = now.caps.clone();
+    if (plan.gateway.caps.mint, caps.mint) == (Mint::Issued, Mint::Supplied) {
+        caps.mint = Mint::Issued;
+    }
+    if plan.gateway.caps != caps {
         found.push("what the gateway can do has changed".into());
     }
     match now.keys.iter().find(|k| k.id == plan.old.id) {

@@ -67,8 +67,13 @@ fn steps(out: &mut String, plan: &Plan) -> std::fmt::Result {
             stage(out, &mut step)?;
             step(out, "+", "mint the key with the staged value")?;
         }
-        Mint::ShownOnce | Mint::Supplied => {
-            step(out, "+", "mint the new key, marked with the run's id")?;
+        Mint::ShownOnce | Mint::Supplied | Mint::Issued => {
+            if let Kind::Provider { .. } = plan.kind {
+                let again = if plan.gateway.caps.mint == Mint::Issued { ", once" } else { "" };
+                step(out, "+", &format!("ask the issuer for the new value{again}; make a key with it, marked"))?;
+            } else {
+                step(out, "+", "mint the new key, marked with the run's id")?;
+            }
             stage(out, &mut step)?;
         }
     }
@@ -86,7 +91,7 @@ fn steps(out: &mut String, plan: &Plan) -> std::fmt::Result {
     for model in plan.models() {
         step(out, "~", &format!("repoint model {model}, only if it still points at {}", plan.old.id))?;
     }
-    for consumer in &plan.consumers {
+    for consumer in plan.readers() {
         match &consumer.reload {
             Reload::Dynamic { ttl } => writeln!(out, "      · {} reads it by itself within {ttl}", consumer.app)?,
             Reload::Told { how } => step(out, "~", &format!("reload {} ({how}), and see it on the new key before the next", consumer.app))?,
@@ -113,6 +118,9 @@ fn steps(out: &mut String, plan: &Plan) -> std::fmt::Result {
     needs(out, plan, Place::BeforeDelete)?;
     let mark = if plan.gateway.caps.disable == Disable::Irreversible { "" } else { "   ◀ point of no return" };
     step(out, "-", &format!("delete {}{mark}", plan.old.id))?;
+    if let (Kind::Provider { .. }, true) = (&plan.kind, plan.knows_old()) {
+        writeln!(out, "      · {} revokes the old value at the provider", plan.about.owner)?;
+    }
     needs(out, plan, Place::Gone)?;
     phase(out, Phase::Archive)?;
     needs(out, plan, Place::Complete)?;
@@ -140,6 +148,12 @@ pub(super) fn words(check: &Check, plan: &Plan) -> String {
     let key = |w: &Which| w.name();
     match &check.ask {
         Ask::Equal { .. } => "new key may do exactly what the old one may".to_owned(),
+        Ask::Accept { key: w } if matches!(plan.kind, Kind::Provider { .. }) => {
+            format!("the provider accepts the {} value: {}", key(w), families(plan))
+        }
+        Ask::Reject { key: w } if matches!(plan.kind, Kind::Provider { .. }) => {
+            format!("the provider refuses the {} value {} times, beside the other one", key(w), plan.timing.repeats)
+        }
         Ask::Accept { key: w } => {
             format!("{} key is accepted: {} at {}", key(w), families(plan), count(plan.gateway.endpoints.len(), "endpoint"))
         }
@@ -172,12 +186,17 @@ fn invariant(must: &Must) -> &'static str {
         Must::WayBack => "the old value can be put back",
         Must::SingleNew => "exactly one key carries this run's marker",
         Must::NoneNew => "no key of this run is left",
+        Must::Listed(Which::Old) => "the gateway lists the old key as accepted",
+        Must::Listed(Which::New) => "the gateway lists the new key as accepted",
+        Must::Serves(Which::New) => "consumers' calls are served with the new key",
+        Must::Serves(Which::Old) => "consumers' calls are served with the old key",
         Must::NoReference(_) => "no model references it any more",
         Must::Projected(_) => "every replica serves the models with it",
         Must::Absent(_) => "it is gone from a complete listing",
         Must::NoneRefused(_) => "no consumer call was refused on the new key",
         Must::CadenceKnown => "every consumer names its cadence",
         Must::EvidenceComplete => "every required piece of evidence is there",
+        Must::Searchable => "every value that the evidence is searched for can be read",
     }
 }
 
@@ -237,11 +256,29 @@ fn facts(out: &mut String, plan: &Plan) -> std::fmt::Result {
         if !lines.is_empty() {
             writeln!(out, "\n{title}")?;
             for line in lines {
-                writeln!(out, "  ! {line}")?;
+                for (n, part) in wrapped(line).into_iter().enumerate() {
+                    writeln!(out, "  {} {part}", if n == 0 { "!" } else { " " })?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// A sentence in lines that fit a terminal of 80 columns.
+fn wrapped(text: &str) -> Vec<String> {
+    const LONGEST: usize = 74;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= LONGEST => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn families(plan: &Plan) -> String {

@@ -49,9 +49,9 @@ impl Run {
                         s.guard.clone_from(guard);
                     }
                 }
-                self.drift.clone_from(drift);
+                self.drift = self.carry(drift);
                 self.session_looked = true;
-                self.looked = drift.is_empty();
+                self.looked = self.drift.is_empty();
             }
             Record::Began { n, effect, stamp, .. } => {
                 if self.open.is_some() {
@@ -77,6 +77,9 @@ impl Run {
                 self.judged(point, reading, checks);
             }
             Record::Moved { to } => {
+                if *to < self.phase {
+                    self.back_to(*to);
+                }
                 self.phase = *to;
                 self.gate = None;
                 if *to == Phase::Hold {
@@ -175,6 +178,8 @@ impl Run {
         // A failure that a person was asked about is judged afresh once somebody goes on.
         if self.gate.as_ref().is_some_and(|g| g.checks.iter().any(|c| c.verdict == Verdict::Fail)) {
             self.gate = None;
+            // What was accepted before the person acted says nothing about what is accepted now.
+            self.tested.clear();
         }
         self.disables = 0;
         if semantics != GATE_SEMANTICS || semantics != self.plan.gate_semantics {
@@ -490,7 +495,15 @@ impl Run {
                 // What others switched, the nodes must hear of too before a reading counts.
                 self.changed = self.stamp.clone().map(|stamp| (stamp, *drift == Drift::OldEnabled));
             }
-            let absorbed = matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled | Drift::NewGone);
+            let absorbed = matches!(
+                drift,
+                Drift::OldDisabled
+                    | Drift::OldEnabled
+                    | Drift::NewDisabled
+                    | Drift::NewGone
+                    | Drift::NewReference { .. }
+                    | Drift::Model { .. }
+            );
             if !absorbed {
                 self.amended.push(drift.clone());
             }
@@ -504,15 +517,15 @@ impl Run {
                     }
                 }
                 Drift::NewGone => self.new = None,
+                Drift::NewReference { model } => self.take_along(model),
+                Drift::Model { model, seen } => self.leave_model(model, seen),
                 Drift::OtherGateway { .. }
                 | Drift::LostCapability { .. }
                 | Drift::OldScope { .. }
                 | Drift::NewScope { .. }
                 | Drift::Twins { .. }
                 | Drift::SlotCurrent { .. }
-                | Drift::SlotPending { .. }
-                | Drift::Model { .. }
-                | Drift::NewReference { .. } => {}
+                | Drift::SlotPending { .. } => {}
             }
         }
         self.failed = None;

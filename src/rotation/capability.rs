@@ -31,8 +31,10 @@ pub enum Mint {
     ShownOnce,
     /// We choose the value: it is staged first, and the crash window disappears.
     CallerChooses,
-    /// A person, or an issuer the policy names, supplies the value.
+    /// The policy names where the value lies; it can be read there again.
     Supplied,
+    /// Somebody else makes the value when asked, perhaps a new one each time: it is asked once for each mint and kept in memory only.
+    Issued,
 }
 
 /// Whether a lost key can be found again by our text on it.

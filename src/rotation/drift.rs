@@ -64,7 +64,7 @@ pub enum Drift {
         /// At which key.
         seen: String,
     },
-    /// A model references the old key that no plan or list names.
+    /// A model references the key that goes and is named by no plan or list: it is taken along where the policy follows references.
     NewReference {
         /// Which model.
         model: ModelName,
@@ -107,7 +107,7 @@ impl Drift {
             Self::SlotCurrent { slot, seen } => format!("slot {} holds {seen}", slot.0 + 1),
             Self::SlotPending { slot, seen } => format!("the pending version of slot {} is {seen}", slot.0 + 1),
             Self::Model { model, seen } => format!("model {model} points at {seen}"),
-            Self::NewReference { model } => format!("model {model} references the old key and is not part of this run"),
+            Self::NewReference { model } => format!("model {model} appeared on the key that goes"),
         }
     }
 }
@@ -224,8 +224,8 @@ fn slots(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
 
 fn models(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
     let Kind::Provider { .. } = &run.plan.kind else { return };
-    // On the way back a model on the old key is where it should be.
-    let forward = run.course == Course::Forward;
+    // A model on the key that stays is where it should be.
+    let going = run.outgoing();
     let id = |which: Which| match which {
         Which::Old => Some(&run.plan.old.id),
         Which::New => run.new.as_ref().map(|n| &n.id),
@@ -234,10 +234,12 @@ fn models(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
         match run.models.get(model) {
             Some(which) if id(*which) == Some(at) => {}
             Some(_) => found.push(Drift::Model { model: model.clone(), seen: at.to_string() }),
-            None if *at == run.plan.old.id && forward => found.push(Drift::NewReference { model: model.clone() }),
+            None if id(going) == Some(at) => found.push(Drift::NewReference { model: model.clone() }),
             None => {}
         }
     }
+    let gone = run.models.keys().filter(|model| !seen.models.iter().any(|(m, _)| m == *model));
+    found.extend(gone.map(|model| Drift::Model { model: model.clone(), seen: "nothing, it is not listed any more".into() }));
 }
 
 /// Names of the fields in which two scopes differ, allowed ones left out.

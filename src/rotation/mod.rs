@@ -12,11 +12,13 @@
 //! | `run`, `apply` | the state, and how records change it |
 //! | `next/` | the way forward and the way back |
 //! | `drift` | expected against seen |
+//! | `carry` | models of a provider key that appear, or are moved by others, meanwhile |
 //! | `plan`, `capability`, `verdict` | data that the rest is written in |
 //! | `ids`, `time` | names and instants |
 
 mod apply;
 mod capability;
+mod carry;
 mod drift;
 mod effect;
 mod ids;
@@ -26,6 +28,8 @@ mod phase;
 mod plan;
 mod record;
 mod run;
+#[cfg(test)]
+mod tests;
 mod time;
 mod verdict;
 mod windows;

@@ -1,8 +1,8 @@
 //! The plan as data: policy plus what existed, frozen. Built by `plan/`, obeyed by everything after it.
 
 use super::{
-    App, Check, EffectKind, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Phase, PlanId, Point, Span, StoreCaps,
-    Time, UsageKind,
+    App, Ask, Check, EffectKind, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, ModelName, Phase, PlanId, Point, Span,
+    StoreCaps, Time, UsageKind, Which,
 };
 use crate::secret::Fingerprint;
 use serde::{Deserialize, Serialize};
@@ -441,6 +441,18 @@ impl Plan {
             Kind::Router => &[],
             Kind::Provider { models, .. } => models,
         }
+    }
+
+    /// The consumers that read the rotated value themselves. A provider key is read by the gateway alone.
+    pub fn readers(&self) -> impl Iterator<Item = &ConsumerPlan> {
+        let router = matches!(self.kind, Kind::Router);
+        self.consumers.iter().filter(move |_| router)
+    }
+
+    /// The outgoing value is known here: it lies in a slot, or a reference of the policy leads to it.
+    pub fn knows_old(&self) -> bool {
+        let asked = self.checks(&Point::Bound).iter().any(|c| matches!(c.ask, Ask::Accept { key: Which::Old }));
+        asked || !self.slots.is_empty() || matches!(self.kind, Kind::Router)
     }
 
     /// Which consumer a usage row's caller is, if any.

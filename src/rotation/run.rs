@@ -438,6 +438,7 @@ impl Run {
         let readable = |i: usize| self.plan.slots.get(i).is_some_and(|s| s.caps.read_back);
         let kept = self.slots.iter().enumerate().any(|(i, s)| readable(i) && (s.staged.is_some() || s.current == Which::New));
         let supplied = self.plan.gateway.caps.mint == Mint::Supplied;
+        // An issuer that is asked once leaves its value in the memory of one process.
         self.new.is_some() && !self.value_at_hand && !kept && !supplied && !self.was_flipped()
     }
 

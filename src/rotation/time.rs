@@ -43,20 +43,22 @@ impl Time {
         let year = year_in_era + era * 400 + i64::from(month <= 2);
         let of_month = in_year - (153 * shifted + 2) / 5 + 1;
         let mut text = String::with_capacity(24);
-        let mut put = |n: i64, digits: u32, after: char| {
-            for place in (0..digits).rev() {
-                let digit = n / 10_i64.pow(place) % 10;
+        let mut put = |n: i64, after: &str| {
+            for digit in [n / 10, n % 10] {
                 text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
             }
-            text.push(after);
+            text.push_str(after);
         };
-        put(year, 4, '-');
-        put(month, 2, '-');
-        put(of_month, 2, 'T');
-        put(ms / 3_600_000, 2, ':');
-        put(ms / 60_000 % 60, 2, ':');
-        put(ms / 1_000 % 60, 2, '.');
-        put(ms % 1_000, 3, 'Z');
+        put(year / 100, "");
+        put(year % 100, "-");
+        put(month, "-");
+        put(of_month, "T");
+        put(ms / 3_600_000, ":");
+        put(ms / 60_000 % 60, ":");
+        put(ms / 1_000 % 60, ".");
+        put(ms % 1_000 / 10, "");
+        text.push(char::from(b'0' + u8::try_from(ms % 10).unwrap_or(0)));
+        text.push('Z');
         text
     }
 

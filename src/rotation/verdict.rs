@@ -150,6 +150,10 @@ pub enum Must {
     SingleNew,
     /// No key carries this run's marker.
     NoneNew,
+    /// The gateway lists this key, and as accepted: all that can be asked about a key whose value nobody here knows.
+    Listed(Which),
+    /// Consumers' calls were served with this key since the last change.
+    Serves(Which),
     /// No model references this key any more.
     NoReference(Which),
     /// Every replica serves the models with this provider key.
@@ -162,6 +166,8 @@ pub enum Must {
     CadenceKnown,
     /// The required evidence items exist.
     EvidenceComplete,
+    /// Every value that the evidence must be searched for can still be read.
+    Searchable,
 }
 
 impl Must {
@@ -176,12 +182,15 @@ impl Must {
             Self::WayBack => "way_back".into(),
             Self::SingleNew => "single_new".into(),
             Self::NoneNew => "none_new".into(),
+            Self::Listed(w) => format!("listed_{}", which(w)),
+            Self::Serves(w) => format!("serves_{}", which(w)),
             Self::NoReference(w) => format!("no_reference_{}", which(w)),
             Self::Projected(w) => format!("projected_{}", which(w)),
             Self::Absent(w) => format!("absent_{}", which(w)),
             Self::NoneRefused(w) => format!("none_refused_{}", which(w)),
             Self::CadenceKnown => "cadence_known".into(),
             Self::EvidenceComplete => "evidence_complete".into(),
+            Self::Searchable => "searchable".into(),
         }
     }
 }

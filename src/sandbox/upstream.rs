@@ -125,13 +125,17 @@ fn route(world: &mut World, call: &Call, path: &[&str]) -> Result<Reply, Problem
             direct(world, call)?;
             Ok(replies::models(&["demo-small", "demo-embed"]))
         }
-        ("POST", ["chat", "completions"]) => {
+        ("POST", family @ (["chat", "completions"] | ["responses"] | ["embeddings"])) => {
             direct(world, call)?;
             let asked: Value = call.json()?;
             let model = asked.get("model").and_then(Value::as_str).unwrap_or("demo-small");
             let tokens = Tokens::of(call.body.len(), 8);
             let now = world.now_ms() / 1000;
-            Ok(replies::chat(&call.request_id, now, model, &asked, tokens))
+            Ok(match family {
+                ["responses"] => replies::responses(&call.request_id, now, model, &asked, tokens),
+                ["embeddings"] => replies::embeddings(model, tokens),
+                _ => replies::chat(&call.request_id, now, model, &asked, tokens),
+            })
         }
         _ => Err(Problem::not_found("path")),
     }

@@ -68,7 +68,12 @@ impl Mapping {
 
     /// The sandbox's request log, by the provider key that served the call.
     pub fn sandbox_provider() -> Self {
-        Self { key: Field::new("provider_key_id"), ..Self::sandbox() }
+        Self {
+            key: Field::new("provider_key_id"),
+            // The gateway tells callers that the provider did not accept its credential, or that it has none to present.
+            refusal: Refusal { status: 502, error_types: vec!["upstream_error".into()] },
+            ..Self::sandbox()
+        }
     }
 
     /// Common names, for a log whose policy names no fields: any 401 counts as a refusal of the credential.

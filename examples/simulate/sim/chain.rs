@@ -6,7 +6,7 @@ use super::scenarios::Prepared;
 use super::world::World;
 use keyroll::journal::Chain;
 use keyroll::ports::{AppendError, Journal};
-use keyroll::rotation::{PlanId, Record, Run, Time};
+use keyroll::rotation::{Record, Time};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -27,8 +27,7 @@ impl Paper {
 
     /// Writes the next line.
     pub(crate) fn write(&mut self, record: &Record, at: Time) -> Result<(), String> {
-        let line = self.end.append(record, at).map_err(|e| e.to_string())?;
-        self.bytes.extend_from_slice(&line);
+        self.end.append_to(&mut self.bytes, record, at).map_err(|e| e.to_string())?;
         self.ends.push(self.bytes.len());
         Ok(())
     }
@@ -69,15 +68,6 @@ impl Journal for Pen<'_> {
             world.tell(|| format!("[{}] {}", self.me, story(record)));
             world.journal.write(record, at).map_err(|why| AppendError::Storage { why })?;
             self.last = world.journal.end.seq();
-            if world.fold.is_none() && world.journal.ends.len() == 2 {
-                let plan = std::sync::Arc::clone(&world.plan);
-                world.fold = Some(Run::new(world.run.clone(), plan, PlanId::new("plan")));
-            }
-            if let Some(fold) = &mut world.fold
-                && fold.apply(record).is_err()
-            {
-                world.fold = None;
-            }
             world.youngest = world.youngest.max(self.me);
             let works = world.gateway.keys[world.old].works_everywhere(world.now);
             if let Some((promise, what)) = world.trail.take(record, world.now, works) {

@@ -277,11 +277,13 @@ fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u
     let holder = Holder { host: "sim".into(), pid: me, user: "ops".into() };
     let options = Options { patience: Span(patience), until: None };
     let mut nobody = Unwatched;
-    let future = async {
-        let mut engine = match Engine::open(&mut ports, &mut nobody, run, options, holder, taken_over).await {
-            Ok(engine) => engine,
-            Err(stop) => return stop,
-        };
+    let opened = poll(Engine::open(&mut ports, &mut nobody, run, options, holder, taken_over));
+    let mut engine = match opened {
+        Some(Ok(engine)) => engine,
+        Some(Err(stop)) => return if world.borrow().death.dead { None } else { Some(stop) },
+        None => return None,
+    };
+    let stop = poll(async {
         let said = match word {
             Word::Go => Ok(()),
             Word::Emergency => engine.emergency("ops", "leaked").await,
@@ -291,9 +293,14 @@ fn session(prepared: &Prepared, world: &Rc<RefCell<World>>, me: u32, patience: u
             Ok(()) => engine.drive().await,
             Err(stop) => stop,
         }
-    };
-    let stop = poll(future);
-    if world.borrow().death.dead { None } else { stop }
+    });
+    let run = engine.into_run();
+    let w = &mut *world.borrow_mut();
+    // A process knows what the journal says only as long as it was the last to write.
+    if run.records == w.journal.end.seq() {
+        w.fold = Some(run);
+    }
+    if w.death.dead { None } else { stop }
 }
 
 async fn amend(engine: &mut Engine<'_, SimPorts<'_>, Unwatched>, world: &Rc<RefCell<World>>) -> Result<(), Stop> {
@@ -350,9 +357,10 @@ pub(crate) fn load(prepared: &Prepared, w: &mut World) -> Result<Run, String> {
     }
     let chosen = w.rng.chance(30);
     let read = w.story.is_some() || chosen;
-    if let (Some(fold), false) = (&w.fold, read) {
-        let fold = fold.clone();
-        w.journal.bytes.truncate(w.journal.ends.last().copied().unwrap_or(0));
+    let intact = w.journal.ends.last().copied().unwrap_or(0);
+    // Most sessions go on with what the last process knew, if it knew every line; the others read it from the bytes.
+    if let (Some(fold), false) = (w.fold.take().filter(|f| f.records == w.journal.end.seq()), read) {
+        w.journal.bytes.truncate(intact);
         return Ok(fold);
     }
     let parsed = Chain::parse(&w.journal.bytes).map_err(|e| e.to_string())?;

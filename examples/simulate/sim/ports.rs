@@ -3,18 +3,18 @@
 use super::acts::{Act, Answer as Changed};
 use super::chain::Pen;
 use super::death::Crash;
-use super::fleet::{ENDPOINTS, LABELS, LAG, SHARDS};
+use super::fleet::{ENDPOINTS, LABELS};
 use super::gateway::State;
 use super::scenarios::Prepared;
 use super::store::Store;
 use super::world::{CALL, Late, Listing, World};
 use keyroll::ports::{
-    Answer, Approver, CallAnswer, Clock, Consumers, Gateway, Lock, MintRequest, Minted, Notice, Notifier, Place, PortError, Ports, Prober,
-    Question, Result, Retire, Seal, SealError, Sealed, SecretStore, UsageQuery, UsageSource,
+    Answer, Approver, CallAnswer, Clock, Consumers, Gateway, Lock, MintRequest, Minted, Notice, Notifier, PortError, Ports, Prober,
+    Question, Result, Seal, SealError, Sealed,
 };
 use keyroll::rotation::{
-    Ack, App, CallClass, CallerCount, Child, Endpoint, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, ModelName, OwnRow, Probe,
-    Proof, RequestId, Run, RunId, Shard, SlotNo, Snapshot, Span, Stamp, StoreCaps, Time, UsagePlan, UsageTable, VersionId, Which,
+    Ack, App, CallClass, Child, Endpoint, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, ModelName, Probe, Proof, RequestId, Run,
+    SlotNo, Stamp, Time, Which,
 };
 use keyroll::secret::{Fingerprint, FingerprintKey, SecretText};
 use std::cell::{RefCell, RefMut};

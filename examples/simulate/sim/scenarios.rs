@@ -184,6 +184,7 @@ fn stir(world: &mut World, rng: &mut Rng) {
         world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 10_000)) };
     }
     world.asks_back |= rng.chance(50);
+    let copies = rng.chance(150);
     match rng.below(20) {
         // One of two pods that share a label keeps the old value for long, behind a replica whose log is silent.
         0 if world.pods.len() >= 2 => {
@@ -220,7 +221,16 @@ fn stir(world: &mut World, rng: &mut Rng) {
             reader.reads = Reads::Every(rng.span(2_500, 9_000));
             world.pods.push(reader);
         }
+        // Somebody whom nobody listed comes after the move, and keeps the new value.
+        6..=8 => {
+            let mut late = stranger(i64::MAX - 1, rng.span(1_600, 2_600));
+            late.reads = Reads::Moved;
+            world.pods.push(late);
+        }
         _ => {}
+    }
+    for pod in &mut world.pods {
+        pod.copies = copies;
     }
 }
 
@@ -268,6 +278,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     };
     let last = if two { 1 } else { 0 };
     let mut pods = Vec::new();
@@ -282,7 +293,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         pods.push(pod(0, 0, 250, Reads::Every(200), 50));
         pods.push(pod(0, 0, 400, Reads::Every(300), 150));
         pods.push(pod(1, 0, 2_500, Reads::Told, 100));
-        pods.push(pod(2, last, 1_800, Reads::Told, 350));
+        pods.push(pod(2, last, 1_100, Reads::Told, 350));
     }
     if scenario == Scenario::Straggler {
         pods.push(stranger(i64::MAX, 2_000));
@@ -318,6 +329,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     }
 }
 
@@ -363,13 +375,13 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         call_timeout: ms(CALL),
         send_before: ms(200),
         observation: ms(300),
-        drain_window: ms(2_000),
-        soak: ms(800),
+        drain_window: ms(1_300),
+        soak: ms(400),
         undo_window: ms(900),
         repeats: 2,
         longest_request: ms(30),
         longest_gap: Span::hours(1),
-        reload_within: ms(1_500),
+        reload_within: ms(1_000),
     };
     let gates = standard_gates(&kind, &caps, &usage, &timing);
     let consumer = |label: usize, cadence: i64, reload: Reload, acks: bool| ConsumerPlan {
@@ -384,7 +396,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let consumers = if provider {
         Vec::new()
     } else {
-        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 2_600, told(), true), consumer(2, 2_000, told(), false)]
+        vec![consumer(0, 420, Reload::Dynamic { ttl: ms(300) }, false), consumer(1, 2_600, told(), true), consumer(2, 1_200, told(), false)]
     };
     let approvals = match scenario {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {

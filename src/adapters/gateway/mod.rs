@@ -1,5 +1,6 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod http;
 mod litellm;
 mod probe;
 mod sandbox;
@@ -7,6 +8,7 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
+pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{Access, SandboxGateway, SandboxProber};
 
@@ -20,6 +22,8 @@ pub enum AnyGateway {
     Sandbox(SandboxGateway),
     /// LiteLLM proxy.
     LiteLlm(LiteLlmGateway),
+    /// One that the policy describes.
+    Http(HttpGatewayDriver),
 }
 
 /// Any prober of this build.
@@ -28,6 +32,8 @@ pub enum AnyProber {
     Sandbox(SandboxProber),
     /// For LiteLLM proxy.
     LiteLlm(LiteLlmProber),
+    /// For one that the policy describes.
+    Http(HttpProber),
 }
 
 /// The same call on whichever variant there is.
@@ -36,6 +42,7 @@ macro_rules! forward {
         match $any {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
+            Self::Http($one) => $call,
         }
     };
 }
@@ -46,6 +53,7 @@ impl AnyGateway {
         match self {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
+            Self::Http(_) => "http",
         }
     }
 

@@ -60,7 +60,7 @@ pub(super) fn judge(probe: &Probe, reply: &Reply, dialect: &Dialect) -> CallClas
 }
 
 /// The body is what the family promises: a stream with its end, a tool call, a vector.
-fn answers(probe: &Probe, body: &[u8]) -> bool {
+pub(super) fn answers(probe: &Probe, body: &[u8]) -> bool {
     if probe.stream {
         return match probe.family.as_str() {
             "chat" => chat_stream(body),

@@ -1,8 +1,16 @@
 //! Secret stores: one file per vendor, one variant each.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod file;
+#[cfg(feature = "vault")]
+pub mod vault;
 
+#[cfg(feature = "aws")]
+pub use aws::AwsStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "vault")]
+pub use vault::VaultStore;
 
 use crate::ports::{Place, Result, Retire, SecretStore};
 use crate::rotation::{RunId, Snapshot, StoreCaps, VersionId};
@@ -12,76 +20,73 @@ use crate::secret::SecretText;
 pub enum AnyStore {
     /// A file.
     File(FileStore),
+    /// AWS Secrets Manager.
+    #[cfg(feature = "aws")]
+    Aws(AwsStore),
+    /// Vault or OpenBao.
+    #[cfg(feature = "vault")]
+    Vault(Box<VaultStore>),
+}
+
+/// The same call on whichever variant there is.
+macro_rules! forward {
+    ($any:expr, $one:ident => $call:expr) => {
+        match $any {
+            Self::File($one) => $call,
+            #[cfg(feature = "aws")]
+            Self::Aws($one) => $call,
+            #[cfg(feature = "vault")]
+            Self::Vault($one) => $call,
+        }
+    };
 }
 
 impl AnyStore {
     /// How messages name the slot.
     pub fn name(&self) -> String {
-        match self {
-            Self::File(store) => store.name(),
-        }
+        forward!(self, s => s.name())
     }
 
     /// The canonical address of the slot, for claims.
     pub fn address(&self) -> String {
-        match self {
-            Self::File(store) => store.address(),
-        }
+        forward!(self, s => s.address())
     }
 }
 
 impl SecretStore for AnyStore {
     fn caps(&self) -> StoreCaps {
-        match self {
-            Self::File(store) => store.caps(),
-        }
+        forward!(self, s => s.caps())
     }
 
     async fn observe(&self) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.observe().await,
-        }
+        forward!(self, s => s.observe().await)
     }
 
     async fn stage(&self, run: &RunId, value: &SecretText) -> Result<(Option<VersionId>, Snapshot)> {
-        match self {
-            Self::File(store) => store.stage(run, value).await,
-        }
+        forward!(self, s => s.stage(run, value).await)
     }
 
     async fn promote(&self, run: &RunId, guard: &str) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.promote(run, guard).await,
-        }
+        forward!(self, s => s.promote(run, guard).await)
     }
 
     async fn demote(&self, run: &RunId, guard: &str, old: &SecretText) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.demote(run, guard, old).await,
-        }
+        forward!(self, s => s.demote(run, guard, old).await)
     }
 
     async fn fence(&self, guard: &str) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.fence(guard).await,
-        }
+        forward!(self, s => s.fence(guard).await)
     }
 
     async fn drop_pending(&self, run: &RunId) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.drop_pending(run).await,
-        }
+        forward!(self, s => s.drop_pending(run).await)
     }
 
     async fn retire(&self, run: &RunId, level: Retire) -> Result<Snapshot> {
-        match self {
-            Self::File(store) => store.retire(run, level).await,
-        }
+        forward!(self, s => s.retire(run, level).await)
     }
 
     async fn read(&self, place: Place) -> Result<Option<SecretText>> {
-        match self {
-            Self::File(store) => store.read(place).await,
-        }
+        forward!(self, s => s.read(place).await)
     }
 }

@@ -2,9 +2,11 @@
 
 mod jsonl;
 mod litellm;
+mod nothing;
 
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
+pub use nothing::NoUsage;
 
 use crate::ports::{Result, UsageQuery, UsageSource};
 use crate::rotation::{UsagePlan, UsageTable};
@@ -15,6 +17,8 @@ pub enum AnyUsage {
     Jsonl(JsonlUsage),
     /// LiteLLM's spend log, behind its API.
     LiteLlm(LiteLlmUsage),
+    /// None at all.
+    Nothing(NoUsage),
 }
 
 impl UsageSource for AnyUsage {
@@ -22,6 +26,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.describe().await,
             Self::LiteLlm(source) => source.describe().await,
+            Self::Nothing(source) => source.describe().await,
         }
     }
 
@@ -29,6 +34,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.read(query).await,
             Self::LiteLlm(source) => source.read(query).await,
+            Self::Nothing(source) => source.read(query).await,
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::cli::out::Out;
 use crate::journal::StateDir;
 use crate::policy::Policy;
 use crate::policy::model::reference::Ref;
+use crate::policy::model::slot::Slot;
 use crate::rotation::Run;
 use crate::secret::FingerprintKey;
 
@@ -16,12 +17,19 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
         found.extend(gateway.admin());
         found.extend(gateway.key().and_then(|k| k.secret.as_ref()));
         found.extend(gateway.provider_key().map(|p| &p.issuer));
+        found.extend(gateway.provider_key().and_then(|p| p.secret.as_ref()));
     }
     if let Some(out) = &policy.evidence_out {
         found.extend(out.fingerprint_key.as_ref());
         found.extend(out.sign.as_ref().map(|s| &s.key));
     }
     found
+}
+
+/// The variables that the slots' logins rest on.
+pub(super) fn variables_of_slots(policy: &Policy) -> Vec<String> {
+    let places = policy.slots.iter().filter_map(|slot| if let Slot::Vault(place) = slot { Some(place) } else { None });
+    places.flat_map(reference::behind_vault).collect()
 }
 
 /// The fingerprint key: the organisation's where the policy names one, else one file for the whole state folder, made on first use.

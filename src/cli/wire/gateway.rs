@@ -1,13 +1,14 @@
 //! From the policy's `gateway:` to its admin side, its data side, and its own log.
 
 use super::sandbox::Place;
-use crate::adapters::gateway::{Access, AnyGateway, AnyProber, SandboxGateway, SandboxProber};
+use crate::adapters::gateway::{self, Access, AnyGateway, AnyProber, SandboxGateway, SandboxProber};
 use crate::adapters::reference::References;
-use crate::adapters::usage::AnyUsage;
+use crate::adapters::usage::{AnyUsage, NoUsage};
 use crate::cli::fault::{Fault, exit};
 use crate::policy::Policy;
 use crate::policy::model::consumer::Consumer;
 use crate::policy::model::gateway::{Gateway, Sandbox};
+use crate::policy::model::http_gateway::HttpGateway;
 use crate::rotation::{Endpoint, Span};
 use crate::sandbox;
 use crate::secret::{FingerprintKey, Scrubber, SecretText};
@@ -19,7 +20,7 @@ pub(super) struct Tools<'a> {
     /// The policy.
     pub policy: &'a Policy,
     /// Resolves the admin credential.
-    pub references: &'a References,
+    pub references: &'a Rc<References>,
     /// Learns every credential that is resolved.
     pub scrubber: &'a Scrubber,
     /// Fingerprints of values, and the mark of our own calls.
@@ -84,13 +85,13 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
     match &tools.policy.gateway {
         Some(Gateway::Sandbox(written)) => own(tools, written).await,
         Some(Gateway::LiteLlm(written)) => super::litellm::connect(tools, written).await,
+        Some(Gateway::Http(written)) => described(tools, written).await,
         Some(
             other @ (Gateway::Aisix(_)
             | Gateway::LlmGateway(_)
             | Gateway::OpenRouter(_)
             | Gateway::ARouter(_)
             | Gateway::NewApi(_)
-            | Gateway::Http(_)
             | Gateway::Manual(_)),
         ) => Err(absent(other.kind())),
         None => Err(absent("no gateway")),
@@ -99,6 +100,27 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
 
 fn absent(named: &str) -> Fault {
     Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is")
+}
+
+/// The gateway that the policy describes. It has no log that could be found without the policy naming it.
+async fn described(tools: &Tools<'_>, written: &HttpGateway) -> Result<Connected, Fault> {
+    let admin = tools.admin(&written.admin).await?;
+    let timeout = tools.call_timeout(written.call_timeout);
+    let ca_pem = match &written.ca_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|e| Fault::usage(format!("read the certificate {path}: {e}")))?),
+    };
+    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem);
+    let (gateway, prober) = made.map_err(|e| Fault::usage(e.to_string()))?;
+    Ok(Connected {
+        gateway: AnyGateway::Http(gateway),
+        prober: AnyProber::Http(prober),
+        admin: Some(admin),
+        log: OwnLog::Source(Box::new(AnyUsage::Nothing(NoUsage))),
+        timeout,
+        place: None,
+        sandbox: None,
+    })
 }
 
 async fn own(tools: &Tools<'_>, written: &Sandbox) -> Result<Connected, Fault> {

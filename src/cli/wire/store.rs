@@ -15,14 +15,15 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
         .iter()
         .filter_map(|slot| match slot {
             Slot::File(file) => Some(address_of(file)),
-            Slot::Vault(_)
-            | Slot::Aws(_)
-            | Slot::Kubernetes(_)
-            | Slot::Command(_)
-            | Slot::Github(_)
-            | Slot::Azure(_)
-            | Slot::Gcp(_)
-            | Slot::Vercel(_) => None,
+            #[cfg(feature = "vault")]
+            Slot::Vault(place) => crate::adapters::secrets::vault::address_of(place),
+            #[cfg(not(feature = "vault"))]
+            Slot::Vault(_) => None,
+            #[cfg(feature = "aws")]
+            Slot::Aws(place) => Some(crate::adapters::secrets::aws::address(place)),
+            #[cfg(not(feature = "aws"))]
+            Slot::Aws(_) => None,
+            Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -43,13 +44,19 @@ fn field(file: &FileSlot) -> Field {
 pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, Fault> {
     match slot {
         Slot::File(file) => Ok(Some(AnyStore::File(FileStore::new(&file.path, field(file), tools.fingerprints.clone())))),
-        Slot::Vault(_)
-        | Slot::Aws(_)
-        | Slot::Kubernetes(_)
-        | Slot::Command(_)
-        | Slot::Github(_)
-        | Slot::Azure(_)
-        | Slot::Gcp(_)
-        | Slot::Vercel(_) => Ok(None),
+        #[cfg(feature = "vault")]
+        Slot::Vault(place) => {
+            let timeout = tools.call_timeout(None).std();
+            let store = crate::adapters::secrets::VaultStore::new(place, tools.references.clone(), tools.fingerprints.clone(), timeout)
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Vault(Box::new(store))))
+        }
+        #[cfg(not(feature = "vault"))]
+        Slot::Vault(_) => Ok(None),
+        #[cfg(feature = "aws")]
+        Slot::Aws(place) => Ok(Some(AnyStore::Aws(crate::adapters::secrets::AwsStore::new(place.clone(), tools.fingerprints.clone())))),
+        #[cfg(not(feature = "aws"))]
+        Slot::Aws(_) => Ok(None),
+        Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }

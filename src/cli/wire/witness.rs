@@ -1,7 +1,7 @@
 //! Two independent counts of the same requests: what the consumers saw, and what the gateway logged.
 
 use crate::cli::out::{Out, Tone};
-use crate::rotation::{End, Run, Time};
+use crate::rotation::{End, Kind, Run, Time};
 use crate::sandbox::Running;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -44,8 +44,10 @@ pub(super) async fn tell(running: &Running, run: &Run, out: &Out) {
             row.at = other.at;
         }
     }
-    let consumers = count(&counted, start, disabled);
-    let gateway = count(&logged, start, disabled);
+    // Who is refused for a provider key hears of it from the gateway in other words.
+    let refusals: &[u16] = if matches!(run.plan.kind, Kind::Provider { .. }) { &[401, 403, 502] } else { &[401, 403] };
+    let consumers = count(&counted, start, disabled, refusals);
+    let gateway = count(&logged, start, disabled, refusals);
     if let Ok(client) = &client {
         // The next run on this sandbox needs them again.
         for app in &run.plan.consumers {
@@ -98,11 +100,11 @@ fn read(files: &[PathBuf], run: &Run) -> BTreeMap<String, Request> {
     requests
 }
 
-fn count(requests: &BTreeMap<String, Request>, start: Time, disabled: Option<Time>) -> Count {
+fn count(requests: &BTreeMap<String, Request>, start: Time, disabled: Option<Time>, refusals: &[u16]) -> Count {
     let mut count = Count::default();
     for request in requests.values().filter(|r| r.at >= start) {
         count.requests += 1;
-        count.refused += u64::from(request.status == 401 || request.status == 403);
+        count.refused += u64::from(refusals.contains(&request.status));
         count.after_disable += u64::from(disabled.is_some_and(|d| request.at >= d));
     }
     count

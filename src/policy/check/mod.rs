@@ -1,6 +1,7 @@
 //! Checks of meaning: what the schema cannot say. All of them run; each says what to do.
 
 mod gates;
+mod http;
 mod people;
 mod places;
 mod times;

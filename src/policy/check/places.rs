@@ -20,6 +20,9 @@ pub(super) fn check(checks: &mut Checks<'_>) {
         if let Gateway::Sandbox(sandbox) = gateway {
             self::sandbox(checks, sandbox, &path);
         }
+        if let Gateway::Http(described) = gateway {
+            super::http::check(checks, described, &path);
+        }
         if !gateway.in_this_build() {
             checks.say(
                 Code::NotInThisBuild,
@@ -215,6 +218,10 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             urls.push(("gateway.litellm.url".to_owned(), &gateway.url));
             urls.extend(gateway.replicas.iter().enumerate().map(|(index, url)| (format!("gateway.litellm.replicas[{index}]"), url)));
         }
+        Some(Gateway::Http(gateway)) => {
+            urls.push(("gateway.http.url".to_owned(), &gateway.url));
+            urls.extend(gateway.data.urls.iter().enumerate().map(|(index, url)| (format!("gateway.http.data.urls[{index}]"), url)));
+        }
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
             if let Gateway::Aisix(gateway)
@@ -222,7 +229,6 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) = other
             {
                 urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllReferencing, reference::Ref};
+use super::{AllReferencing, http_gateway::HttpGateway, reference::Ref};
 use crate::policy::scalar::{Name, Period, Url};
 
 /// The gateway that issues the key.
@@ -28,7 +28,7 @@ pub enum Gateway {
     /// new-api and what speaks its dialect.
     NewApi(OtherGateway),
     /// Any gateway with an HTTP API, described in the policy.
-    Http(OtherGateway),
+    Http(Box<HttpGateway>),
     /// A gateway that only a person can operate.
     Manual(OtherGateway),
 }
@@ -54,12 +54,12 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.key.as_ref(),
+            Gateway::Http(gateway) => gateway.key.as_ref(),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.key.as_ref(),
         }
     }
@@ -69,12 +69,12 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.provider_key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.provider_key.as_ref(),
+            Gateway::Http(gateway) => gateway.provider_key.as_ref(),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
         }
     }
@@ -84,19 +84,19 @@ impl Gateway {
         match self {
             Gateway::Sandbox(gateway) => gateway.admin_key.as_ref(),
             Gateway::LiteLlm(gateway) => Some(&gateway.admin),
+            Gateway::Http(gateway) => Some(&gateway.admin),
             Gateway::Aisix(gateway)
             | Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
-            | Gateway::Http(gateway)
             | Gateway::Manual(gateway) => gateway.admin.as_ref(),
         }
     }
 
     /// Whether this build has an adapter for the gateway.
     pub fn in_this_build(&self) -> bool {
-        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_))
+        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_) | Gateway::Http(_))
     }
 }
 
@@ -231,8 +231,12 @@ pub struct ProviderKey {
     /// Its id in the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Where the new upstream secret comes from.
+    /// Where the new upstream secret comes from. A command or a prompt is asked once for each attempt; a file or a variable is read again
+    /// after a crash.
     pub issuer: Ref,
+    /// Where the outgoing upstream secret can be read. With it the provider itself is asked, at the end, whether it refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Ref>,
     /// Which models are repointed.
     pub models: Models,
 }

@@ -4,6 +4,7 @@
 pub mod consumer;
 pub mod gate;
 pub mod gateway;
+pub mod http_gateway;
 pub mod process;
 pub mod reference;
 pub mod rotation;

@@ -221,6 +221,8 @@ pub enum Accept {
     RefusedCallersNotObservable,
     /// No log can be read.
     UnobservedLog,
+    /// A new value that died with a process is not looked for in the evidence.
+    LostValueNotSearched,
 }
 
 /// What a failed check before revoke does.

@@ -50,6 +50,9 @@ pub struct VaultPlace {
     /// Namespace; VAULT_NAMESPACE when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// File of a private certificate authority, as PEM; VAULT_CACERT when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
     /// Mount of the KV engine.
     pub mount: String,
     /// Path of the document below the mount.
@@ -67,6 +70,65 @@ pub struct VaultPlace {
 pub enum VaultAuth {
     /// With a token.
     Token(Box<Ref>),
+    /// With a role and its secret id.
+    AppRole(AppRoleLogin),
+    /// With the token of a Kubernetes service account.
+    Kubernetes(KubernetesLogin),
+    /// With a signed token of somebody else, such as a CI system.
+    Jwt(JwtLogin),
+}
+
+impl VaultAuth {
+    /// The references in it.
+    pub fn references(&self) -> Vec<&Ref> {
+        match self {
+            VaultAuth::Token(token) => vec![token],
+            VaultAuth::AppRole(login) => vec![&login.secret_id],
+            VaultAuth::Kubernetes(login) => login.jwt.iter().map(AsRef::as_ref).collect(),
+            VaultAuth::Jwt(login) => vec![&login.jwt],
+        }
+    }
+}
+
+/// A login by AppRole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppRoleLogin {
+    /// Id of the role, which is no secret.
+    pub role_id: String,
+    /// The secret id, unwrapped.
+    pub secret_id: Box<Ref>,
+    /// Where the method is mounted; `approle` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+}
+
+/// A login by Kubernetes service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesLogin {
+    /// The role in Vault.
+    pub role: String,
+    /// The service account's token; the file that Kubernetes mounts when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Box<Ref>>,
+    /// Where the method is mounted; `kubernetes` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+}
+
+/// A login by JWT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JwtLogin {
+    /// The role in Vault; the method's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The signed token.
+    pub jwt: Box<Ref>,
+    /// Where the method is mounted; `jwt` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
 }
 
 /// A secret in AWS Secrets Manager, or one field of its JSON document.

@@ -1,7 +1,7 @@
 //! The way forward, phase by phase.
 
 use super::{Gate, Step, Wait, gate, turn};
-use crate::rotation::{App, Ask, Disable, Effect, End, Mint, OldKey, OnRefused, Phase, Point, Reload, Run, SlotNo, Verdict, Which};
+use crate::rotation::{App, Ask, Disable, Effect, End, Kind, Mint, OldKey, OnRefused, Phase, Point, Reload, Run, SlotNo, Verdict, Which};
 
 pub(super) fn next(run: &Run) -> Step {
     match run.phase {
@@ -63,10 +63,21 @@ fn killed_by_the_mint(run: &Run) -> bool {
 }
 
 fn canary(run: &Run) -> Step {
+    if lost_without_slot(run) {
+        return Step::Move(Phase::Prepare);
+    }
     early_gate(run, &Point::Canary).unwrap_or(Step::Move(Phase::Flip))
 }
 
+/// The value died with a process, nobody holds it yet, and no slot keeps it: the key is made again.
+fn lost_without_slot(run: &Run) -> bool {
+    run.value_lost() && run.slots.is_empty()
+}
+
 fn flip(run: &Run) -> Step {
+    if lost_without_slot(run) {
+        return Step::Move(Phase::Prepare);
+    }
     let to_move = run.slots.iter().any(|s| s.current == Which::Old) || run.models.values().any(|at| *at == Which::Old);
     // Whatever a person accepted in between, nobody is sent to a key that was not seen to work since.
     if let (true, Some(step)) = (to_move, early_gate(run, &Point::Canary)) {
@@ -80,7 +91,7 @@ fn flip(run: &Run) -> Step {
         return after_look(run, Effect::Repoint { model: model.clone(), to: Which::New });
     }
     // One consumer at a time, healthy and seen before the next.
-    for consumer in &run.plan.consumers {
+    for consumer in run.plan.readers() {
         match &consumer.reload {
             Reload::Dynamic { .. } => continue,
             Reload::Told { .. } | Reload::ByHand => {}
@@ -114,6 +125,10 @@ fn hold(run: &Run) -> Step {
             why: "an unlisted caller was refused while the old key was disabled; the key is enabled again: find the caller, list it or except it, then amend".into(),
         });
     }
+    if run.model_behind().is_some() {
+        // A model that came later is moved like the others, and all is watched again.
+        return Step::Move(Phase::Flip);
+    }
     early_gate(run, &Point::Drained).unwrap_or(Step::Move(Phase::Revoke))
 }
 
@@ -122,6 +137,17 @@ fn revoke(run: &Run) -> Step {
         Disable::Reversible | Disable::ByExpiry | Disable::Irreversible => true,
         Disable::None => false,
     };
+    if let Some(model) = run.model_behind() {
+        return match run.old {
+            OldKey::Enabled | OldKey::OffByOthers => Step::Move(Phase::Flip),
+            // Its calls fail now: the key is accepted again before the model is moved.
+            OldKey::DisabledByUs => {
+                Step::Reopen { why: format!("model {model} appeared on the disabled key"), callers: Vec::new(), unknown: false }
+            }
+            OldKey::DeleteIntended | OldKey::Gone => Step::Do(Effect::Repoint { model: model.clone(), to: Which::New }),
+        };
+    }
+    let provider = matches!(run.plan.kind, Kind::Provider { .. });
     match run.old {
         OldKey::Enabled if switch => before(run, &Point::BeforeDisable, || Effect::Disable {
             key: Which::Old,
@@ -140,10 +166,17 @@ fn revoke(run: &Run) -> Step {
             after_look(run, delete_old(run))
         }
         // The synced intent to delete is the point of no return: a delete that did not happen is done again.
+        // A gateway that refuses to leave a model without its key is believed: the model is found by a look.
+        OldKey::DeleteIntended if provider => after_look(run, delete_old(run)),
         OldKey::DeleteIntended => Step::Do(delete_old(run)),
         OldKey::Gone => match gate(run, &Point::Gone) {
             Gate::Passed => Step::Move(Phase::Archive),
             Gate::Judge(not_before) => Step::Judge { point: Point::Gone, not_before },
+            Gate::Failed(why) if provider => Step::Wait(Wait::Person {
+                why: format!(
+                    "the gateway has let go of the old key, and yet: {why}; revoke it at the provider, or waive the check by name to end with it alive there"
+                ),
+            }),
             Gate::Failed(why) => Step::Stuck {
                 why: format!("the old key was deleted and yet: {why}"),
                 steps: vec![
@@ -237,7 +270,9 @@ fn soak_gate(run: &Run, point: &Point) -> Option<Step> {
     }
     if let Some(soak) = failed(|a| matches!(a, Ask::Soak { .. })) {
         let callers: Vec<App> = soak.about.iter().map(|a| App::new(a.as_str())).collect();
-        let unknown = callers.iter().any(|c| run.plan.claimed_by(c.as_str()).is_none());
+        // Behind a provider key stand models; whose call met one of them is nobody's mistake.
+        let router = matches!(run.plan.kind, Kind::Router);
+        let unknown = router && callers.iter().any(|c| run.plan.claimed_by(c.as_str()).is_none());
         return Some(match run.plan.on_refused_caller {
             OnRefused::Reopen => Step::Reopen { why, callers, unknown },
             OnRefused::Ask => Step::Wait(Wait::Person { why: format!("{why}; `keyroll rollback` or `keyroll amend` decides") }),

@@ -3,7 +3,7 @@
 mod forward;
 mod undo;
 
-use super::{App, Course, Effect, End, Failure, OldKey, Phase, Point, Run, Span, Time, Verdict};
+use super::{App, Course, Effect, End, Failure, OldKey, Phase, Point, Run, Span, Time, Verdict, Which};
 
 /// The one thing to do now.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +135,14 @@ pub fn next(run: &Run) -> Step {
     if !run.session_looked {
         return Step::LookAround;
     }
+    if run.strands_a_model() {
+        return match run.phase {
+            Phase::Hold => Step::Do(Effect::Enable { key: Which::Old, id: run.plan.old.id.clone() }),
+            Phase::Prepare | Phase::Canary | Phase::Flip | Phase::Revoke | Phase::Archive => {
+                Step::Reopen { why: "a model that this run may not move uses the disabled key".into(), callers: Vec::new(), unknown: false }
+            }
+        };
+    }
     if !run.drift.is_empty() {
         return Step::Wait(Wait::Drift { what: run.drift.iter().map(super::Drift::words).collect() });
     }
@@ -144,6 +152,9 @@ pub fn next(run: &Run) -> Step {
     if let Some(slot) = run.slots.iter().position(|s| s.fence) {
         let guard = run.slots.get(slot).map(|s| s.guard.clone()).unwrap_or_default();
         return Step::Do(Effect::Fence { slot: super::SlotNo(u16::try_from(slot).unwrap_or(u16::MAX)), guard });
+    }
+    if run.reference_seen() && !run.looked {
+        return Step::LookAround;
     }
     match run.course {
         Course::Forward => forward::next(run),

@@ -32,7 +32,7 @@ pub(super) fn next(run: &Run) -> Step {
 }
 
 fn consumers_back(run: &Run) -> Option<Step> {
-    if !run.was_flipped() {
+    if !run.was_flipped() && run.model_behind().is_none() {
         return None;
     }
     match gate(run, &Point::OldAccepted) {
@@ -49,7 +49,7 @@ fn consumers_back(run: &Run) -> Option<Step> {
     if let Some((model, _)) = run.models.iter().find(|(_, at)| **at == Which::New) {
         return Some(look_then(run, Effect::Repoint { model: model.clone(), to: Which::Old }));
     }
-    for consumer in &run.plan.consumers {
+    for consumer in run.plan.readers() {
         match &consumer.reload {
             Reload::Dynamic { .. } => continue,
             Reload::Told { .. } | Reload::ByHand => {}

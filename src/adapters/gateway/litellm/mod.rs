@@ -93,7 +93,9 @@ impl LiteLlmGateway {
             ];
             let answer: Page = self.admin.get("list the keys", &["key", "list"], &query).await?;
             if answer.current_page != page {
-                return Err(self.admin.unreadable(format!("asked for page {page} of the keys, it answered with page {}", answer.current_page)));
+                return Err(self
+                    .admin
+                    .unreadable(format!("asked for page {page} of the keys, it answered with page {}", answer.current_page)));
             }
             if promised.is_some_and(|total| total != answer.total_count) {
                 return Ok(None);
