@@ -3,7 +3,7 @@
 //! The scenarios share the servers and run side by side, each with a key, a slot, consumers and a state folder of its own.
 //! `KEYROLL_SLOW=1` adds a rotation with the default cache of a minute.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, unreachable_pub, reason = "a test may")]
 
 mod common;
 #[path = "servers/litellm.rs"]

@@ -1,5 +1,5 @@
 //! Real LiteLLM: two instances over one PostgreSQL, in front of a small upstream that answers like OpenAI.
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
 
 use super::servers::{Server, free_port, http_status, install};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //!
 //! Each server has a script `tests/servers/NAME.sh` that installs it (a second call costs nothing) and prints the path of its executable as
 //! the last line. Tests that need one live in binaries named `real_…`, which `tests/run.sh` leaves out when only the core is asked for.
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
