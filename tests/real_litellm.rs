@@ -228,12 +228,29 @@ fn whole_rotation(world: &World) {
     place.rotated();
     // The same restrictions, and its own length of life.
     let new = place.keys().remove(0);
-    for field in ["team_id", "user_id", "models", "max_budget", "budget_duration", "tpm_limit", "rpm_limit", "max_parallel_requests",
-        "allowed_routes", "permissions", "aliases", "config", "allowed_cache_controls", "budget_id", "key_type"]
-    {
+    for field in [
+        "team_id",
+        "user_id",
+        "models",
+        "max_budget",
+        "budget_duration",
+        "tpm_limit",
+        "rpm_limit",
+        "max_parallel_requests",
+        "allowed_routes",
+        "permissions",
+        "aliases",
+        "config",
+        "allowed_cache_controls",
+        "budget_id",
+        "key_type",
+    ] {
         assert_eq!(new[field], old[field], "{field}");
     }
-    assert_eq!((&new["metadata"]["cost"], &new["metadata"]["model_rpm_limit"]), (&old["metadata"]["cost"], &old["metadata"]["model_rpm_limit"]));
+    assert_eq!(
+        (&new["metadata"]["cost"], &new["metadata"]["model_rpm_limit"]),
+        (&old["metadata"]["cost"], &old["metadata"]["model_rpm_limit"])
+    );
     assert_eq!(new["object_permission"]["vector_stores"], json!(["v1"]));
     assert!(new["expires"].as_str().unwrap() > old["expires"].as_str().unwrap());
     // The gate was closed only by a look at which both instances refused.

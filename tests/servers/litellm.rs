@@ -112,7 +112,8 @@ impl World {
     /// Status of a chat of this caller at an instance; 0 when none came.
     pub fn chat(&self, instance: usize, key: &str, caller: &str) -> u16 {
         let body = json!({"model": "demo-small", "user": caller, "max_tokens": 4, "messages": [{"role": "user", "content": "hello"}]});
-        call(self.ports[instance], "POST", "/v1/chat/completions", key, &[("user-agent", caller)], Some(&body)).map_or(0, |(status, _)| status)
+        call(self.ports[instance], "POST", "/v1/chat/completions", key, &[("user-agent", caller)], Some(&body))
+            .map_or(0, |(status, _)| status)
     }
 }
 
@@ -138,12 +139,17 @@ impl Postgres {
             command
         };
         let data = dir.path().join("data");
-        let made = as_nobody(bin.join("initdb")).args(["-A", "trust", "-U", "litellm", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).output();
+        let made =
+            as_nobody(bin.join("initdb")).args(["-A", "trust", "-U", "litellm", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).output();
         let made = made.unwrap_or_else(|e| panic!("initdb: {e}"));
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
         let mut command = as_nobody(postgres);
-        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"]).arg(dir.path());
+        command
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .arg(dir.path());
         let logs = tempfile::tempdir().unwrap_or_else(|e| panic!("no folder: {e}"));
         let psql = |database: &str, more: &[&str]| {
             let mut psql = Command::new(if bin.join("psql").exists() { bin.join("psql") } else { "psql".into() });
@@ -195,7 +201,10 @@ fn upstream() -> u16 {
                     "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
                 .to_string();
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
             });
         }
