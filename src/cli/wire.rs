@@ -31,6 +31,7 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
 
 /// All ports of one process.
