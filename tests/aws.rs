@@ -11,6 +11,8 @@ mod proxy;
 #[path = "aws/refusals.rs"]
 mod refusals;
 mod stores;
+#[path = "aws/strict.rs"]
+mod strict;
 #[path = "doubles/world.rs"]
 mod world;
 
