@@ -59,11 +59,13 @@ pub enum Bug {
     FenceIgnored,
     /// Differences of the world do not block.
     DriftIgnored,
+    /// Calls are taken for our own by how their id begins.
+    OwnCallsByPrefix,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::MintRetried,
         Self::IntentAfterEffect,
         Self::UnknownIsNotDone,
@@ -90,6 +92,7 @@ impl Bug {
         Self::SoakIgnored,
         Self::FenceIgnored,
         Self::DriftIgnored,
+        Self::OwnCallsByPrefix,
     ];
 }
 

@@ -9,7 +9,7 @@
 
 mod sim;
 
-use sim::campaign::{self, Tally};
+use sim::campaign::{self, Found, Tally};
 use sim::death::Crash;
 use sim::drive::Left;
 use sim::rng::Rng;
@@ -145,9 +145,9 @@ fn work(args: &Args, firsts: &[(usize, u32)], stride: u32, next: &AtomicU64, don
     loop {
         let piece = next.fetch_add(1, Ordering::Relaxed);
         let Some((scenario, first)) = usize::try_from(piece).ok().and_then(|p| firsts.get(p)) else { break };
-        let before = tally.runs;
+        let before = (tally.runs, tally.found.len());
         campaign::deaths_from(&prepared[*scenario], *first, stride, &mut tally);
-        done.fetch_add(tally.runs - before, Ordering::Relaxed);
+        progress(args, done, tally.runs - before.0, &tally.found[before.1..]);
     }
     loop {
         if done.load(Ordering::Relaxed) >= args.runs {
@@ -155,8 +155,27 @@ fn work(args: &Args, firsts: &[(usize, u32)], stride: u32, next: &AtomicU64, don
         }
         let n = next.fetch_add(1, Ordering::Relaxed);
         let seed = Rng::new(args.seed.wrapping_mul(0x9e37_79b9).wrapping_add(n)).next();
-        done.fetch_add(campaign::sampled(&prepared, seed, &mut tally), Ordering::Relaxed);
+        let before = tally.found.len();
+        let runs = campaign::sampled(&prepared, seed, &mut tally);
+        progress(args, done, runs, &tally.found[before..]);
     }
+}
+
+/// Long runs say how far they are, and what they find at once.
+fn progress(args: &Args, done: &AtomicU64, runs: u64, found: &[Found]) {
+    const EVERY: u64 = 100_000;
+    let before = done.fetch_add(runs, Ordering::Relaxed);
+    if before / EVERY != (before + runs) / EVERY {
+        println!("{} of {} runs", before + runs, args.runs);
+    }
+    for one in found {
+        println!("{}", broken(one));
+    }
+}
+
+fn broken(found: &Found) -> String {
+    let v = found.violation;
+    format!("BROKEN promise {}: {} ({}, {}); --replay {}", v.promise, v.what, found.scenario.name(), found.left.name(), found.replay)
 }
 
 fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool) -> ExitCode {
@@ -167,6 +186,12 @@ fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool)
             println!("{:<13} {:<16} {}", effect.name(), crash.name(), cells.map(|n| format!("{n:>12}")).join(""));
         }
     }
+    println!("\n{}", campaign::NOT_ASKED);
+    for effect in keyroll::rotation::EffectKind::ALL {
+        if let (only, Some(why)) = campaign::reachable(effect) {
+            println!("{} must lead only to {}: {why}", effect.name(), only.iter().map(|l| l.name()).collect::<Vec<_>>().join(", "));
+        }
+    }
     let left: Vec<String> = tally.left.iter().map(|(l, n)| format!("{n} {}", l.name())).collect();
     println!("\n{} runs, seed {}: {}; {} of them died at least once", tally.runs, args.seed, left.join(", "), tally.died);
     println!("unlisted callers were refused {} times, the old key was enabled again {} times", tally.strangers, tally.reopened);
@@ -174,8 +199,7 @@ fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool)
     println!("all single deaths and {doubles} of {} scenarios, the rest sampled", campaign::EXHAUSTIVE);
     println!("{seconds:.1} s, {:.0} runs a second on {} threads", tally.runs as f64 / seconds, args.threads);
     for found in tally.found.iter().take(40) {
-        let v = found.violation;
-        println!("BROKEN promise {}: {} ({}, {}); --replay {}", v.promise, v.what, found.scenario.name(), found.left.name(), found.replay);
+        println!("{}", broken(found));
     }
     for stalled in tally.stalled.iter().take(10) {
         println!("STALLED {stalled}");

@@ -102,6 +102,22 @@ pub(crate) enum Verb {
     Man,
 }
 
+impl Verb {
+    /// What a person wrote in own words; it becomes evidence.
+    pub(crate) fn remarks(&self) -> Vec<&str> {
+        match self {
+            Self::Run(a) => a.reason.as_deref().into_iter().collect(),
+            Self::Resume(a) => a.reason.as_deref().into_iter().collect(),
+            Self::Approve(a) | Self::Reject(a) => std::iter::once(a.reason.as_str()).chain(a.by.as_deref()).collect(),
+            Self::Rollback(a) => vec![&a.reason],
+            Self::Amend(a) => vec![&a.reason],
+            Self::Freeze(a) => a.reason.as_deref().into_iter().collect(),
+            Self::Unlock(a) => vec![&a.reason],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// `init`
 #[derive(Debug, Args)]
 pub(crate) struct Init {

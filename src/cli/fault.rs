@@ -27,6 +27,8 @@ pub(crate) mod exit {
     pub(crate) const REFUSED: u8 = 40;
     /// Evidence invalid.
     pub(crate) const INVALID: u8 = 50;
+    /// Ended at once by a second signal.
+    pub(crate) const SECOND_SIGNAL: u8 = 130;
 }
 
 /// An end that is not success.
@@ -82,11 +84,10 @@ impl From<StateError> for Fault {
                 Self::usage(what)
             }
             StateError::Journal(_) => Self::new(exit::STUCK, what),
-            StateError::ReadOnly { .. }
-            | StateError::Full { .. }
-            | StateError::Io { .. }
-            | StateError::Damaged { .. }
-            | StateError::Exists { .. } => Self::new(exit::INTERNAL, what),
+            StateError::ReadOnly { .. } | StateError::Full { .. } | StateError::Io { .. } => {
+                Self::new(exit::INTERNAL, what).hint("`--state DIR` names another place for the state folder, for runs that begin there")
+            }
+            StateError::Damaged { .. } | StateError::Exists { .. } => Self::new(exit::INTERNAL, what),
         }
     }
 }

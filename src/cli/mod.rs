@@ -3,6 +3,8 @@
 //! `args` (what may be written) → `commands/` (one file per verb) → `wire` (policy → ports) → `engine`. Clients, runtime, and TLS are
 //! built only by the verbs that need them.
 
+#![doc = include_str!("json.md")]
+
 mod args;
 mod clock;
 mod commands;
@@ -45,6 +47,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli, out: &Out) -> Result<u8, Fault> {
     let global = &cli.global;
+    if cli.verb.remarks().into_iter().any(crate::policy::holds_key) {
+        // It would be in the journal for ever, and the evidence could never be sealed.
+        return Err(Fault::usage("use this text: it holds something that looks like a key; nothing was written")
+            .hint("say it without the value; if it is a real key, the shell's history has it now: rotate it"));
+    }
     match cli.verb {
         Verb::Init(args) => commands::init::run(&args, out),
         Verb::Lint(args) => commands::lint::run(&args, out),
@@ -68,7 +75,7 @@ fn dispatch(cli: Cli, out: &Out) -> Result<u8, Fault> {
         Verb::Unlock(args) => commands::state::unlock(&args, global, out),
         Verb::Drill(args) => commands::drill::run(&args, out),
         Verb::Sandbox(args) => commands::sandbox::run(&args, out),
-        Verb::Completions { shell } => commands::help::completions(shell),
+        Verb::Completions { shell } => commands::help::completions(shell, out),
         Verb::Man => commands::help::man(out),
     }
 }

@@ -91,6 +91,13 @@ impl Out {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
         table.set_header(head.iter().map(|h| h.to_uppercase()));
+        // What names a row is not broken, as long as it leaves room for the rest.
+        let names = rows.iter().filter_map(|r| r.first()).map(|c| c.chars().count()).max().unwrap_or(0);
+        if names <= usize::from(width()) / 2
+            && let Some(first) = table.column_mut(0)
+        {
+            first.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+        }
         for row in rows {
             table.add_row(row.into_iter().map(|cell| text::clean(&cell)));
         }

@@ -28,6 +28,15 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::new(exit::INTERNAL, format!("start the runtime: {e}")))
 }
 
+/// Does something in a runtime that listens for Ctrl-C and SIGTERM, from the first rotation to the last.
+pub(crate) fn attended(work: impl AsyncFnOnce(&Signal) -> Result<u8, Fault>) -> Result<u8, Fault> {
+    runtime()?.block_on(async {
+        let signal = Signal::default();
+        signal.listen();
+        work(&signal).await
+    })
+}
+
 /// Where state lives: the flag, else the policy, else `.keyroll`.
 pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, Fault> {
     if let Some(path) = &global.state {

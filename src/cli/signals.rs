@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+
+/// Sent where a file would grow beyond this process's limit. Its default is death in the middle of a write; caught, the write fails in words.
+const FILE_TOO_LARGE: i32 = 25;
 
 /// The request to stop, shared by clock, lock, and signal handler.
 #[derive(Debug, Clone, Default)]
@@ -17,11 +21,16 @@ impl Stop {
         self.flag.clone()
     }
 
+    /// A stop was asked for: nothing new is begun.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
     /// Resolves when a stop was asked for.
     pub(crate) async fn stopped(&self) {
-        while !self.flag.load(Ordering::Relaxed) {
+        while !self.is_asked() {
             let woken = self.wake.notified();
-            if self.flag.load(Ordering::Relaxed) {
+            if self.is_asked() {
                 return;
             }
             woken.await;
@@ -36,12 +45,16 @@ impl Stop {
 
     /// Listens for signals, from inside a runtime.
     pub(crate) fn listen(&self) {
+        // One stream each for the whole session: a stream made anew after the first signal would miss one that comes in between.
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        // Nothing reads it: that it is caught is enough.
+        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE));
         let stop = self.clone();
         tokio::spawn(async move {
-            for asked in 0u8.. {
-                signal().await;
-                if asked > 0 {
-                    std::process::exit(130);
+            while next(&mut interrupt, &mut terminate).await {
+                if stop.is_asked() {
+                    std::process::exit(i32::from(super::fault::exit::SECOND_SIGNAL));
                 }
                 stop.ask();
             }
@@ -49,17 +62,17 @@ impl Stop {
     }
 }
 
-async fn signal() {
-    let term = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut term) => {
-                term.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
+type Stream = Option<tokio::signal::unix::Signal>;
+
+/// Waits for either; false where neither can come any more.
+async fn next(interrupt: &mut Stream, terminate: &mut Stream) -> bool {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = term => {}
+        Some(()) = one(interrupt) => true,
+        Some(()) = one(terminate) => true,
+        else => false,
     }
+}
+
+async fn one(stream: &mut Stream) -> Option<()> {
+    stream.as_mut()?.recv().await
 }

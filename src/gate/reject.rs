@@ -22,8 +22,14 @@ pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
     }
     let settled = settled(case, key)?;
     // A call from the future was stamped by a clock that has been set back since.
-    let calls: Vec<&CallFacts> =
-        run.tested.iter().chain(&case.reading.calls).filter(|c| c.key == key && c.at >= settled && c.at <= case.now()).collect();
+    let counts = |c: &&CallFacts| c.key == key && c.at >= settled && c.at <= case.now();
+    // On the way back a node that is late hurts nobody, and the switch is not thrown again: what counts is what came after its last yes.
+    let late = match key {
+        Which::Old => None,
+        Which::New => run.tested.iter().filter(counts).filter(|c| c.class == CallClass::Accepted).map(|c| c.at).max(),
+    };
+    let earlier = run.tested.iter().filter(|c| late.is_none_or(|late| c.at > late));
+    let calls: Vec<&CallFacts> = earlier.chain(&case.reading.calls).filter(counts).collect();
     let refused = calls.iter().filter(|c| c.class == CallClass::Refused).count();
     let noted = |f: Finding| f.count_of("calls", calls.len()).count_of("refused", refused).count("needed_each", needed(case));
     if let Some(call) = calls.iter().rev().find(|c| c.class == CallClass::Accepted) {
@@ -38,8 +44,11 @@ pub(super) fn judge(case: &Case<'_>, key: Which) -> Found {
         )))
         .about([call.endpoint.to_string()]));
     }
+    // A new key that no slot ever held as current has no user whose refusal must be told from a fault: it may end without ever having
+    // been seen to work, as after a death between mint and first try.
+    let unborn = key == Which::New && !run.was_flipped();
     let uncontrolled: Vec<String> =
-        endpoints.iter().filter(|e| !run.control.contains(&(key, (**e).clone()))).map(ToString::to_string).collect();
+        endpoints.iter().filter(|e| !unborn && !run.control.contains(&(key, (**e).clone()))).map(ToString::to_string).collect();
     if !uncontrolled.is_empty() {
         return Ok(noted(Finding::inconclusive(format!(
             "refused-without-control: the {} key was never seen accepted at {}, so a refusal there proves nothing about the change; waive this check by name to end as refused-without-control",

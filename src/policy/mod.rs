@@ -43,6 +43,13 @@ pub use source::{MAX_BYTES, ReadProblem, Source};
 use tree::{Node, Value};
 pub use window::{Opening, opening};
 
+/// Some word of this text looks like a key. For what people write outside of policies, such as reasons, which become evidence.
+pub(crate) fn holds_key(text: &str) -> bool {
+    // Ids of keyroll's own calls are long and random, and people quote them.
+    let own = |word: &str| word.starts_with("kr-") || mask::is_uuid(word);
+    text.split(|c: char| c.is_whitespace() || "\"'`(),;".contains(c)).any(|word| mask::looks(word).is_some() && !own(word))
+}
+
 /// Which environment's addresses are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay {

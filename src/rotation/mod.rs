@@ -28,6 +28,8 @@ mod phase;
 mod plan;
 mod record;
 mod run;
+#[cfg(test)]
+mod tests;
 mod time;
 mod verdict;
 mod windows;

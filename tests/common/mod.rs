@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -47,6 +47,8 @@ impl Place {
         let place = Self { dir, urls, sandbox };
         let data: Vec<String> = place.urls["data"].as_array().unwrap().iter().map(|u| u.as_str().unwrap().to_owned()).collect();
         let text = include_str!("../kill/policy.yaml")
+            // These tests share the machine with others; an answer may take its time.
+            .replace("call_timeout: 500ms", "call_timeout: 3s")
             .replace("$ADMIN", place.urls["admin"].as_str().unwrap())
             .replace("$DATA", &data.join(", "))
             .replace("$CONTROL", place.urls["control"].as_str().unwrap())
@@ -65,7 +67,7 @@ impl Place {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.arg("--state").arg(self.dir.path().join("state")).args(args);
+        command.env("KEYROLL_STATE", self.dir.path().join("state")).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -79,6 +81,43 @@ impl Place {
         let mut args = vec!["run", policy.to_str().unwrap()];
         args.extend(more);
         self.command(&args)
+    }
+
+    /// The gateway answers nobody until it goes on.
+    pub(crate) fn pause(&self) {
+        assert!(Command::new("kill").args(["-STOP", &self.sandbox.id().to_string()]).status().unwrap().success());
+    }
+
+    /// It answers again.
+    pub(crate) fn go_on(&self) {
+        assert!(Command::new("kill").args(["-CONT", &self.sandbox.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Switches a fault of the sandbox.
+    pub(crate) fn fault(&self, name: &str, args: Value) {
+        let body = serde_json::json!({ "name": name, "on": true, "args": args }).to_string();
+        let (status, said) = http("POST", &format!("{}/faults", self.urls["control"].as_str().unwrap()), "", &body);
+        assert_eq!(status, 200, "{said}");
+    }
+
+    /// What the data plane says to a key, at every replica.
+    pub(crate) fn tries(&self, key: &str) -> Vec<u16> {
+        let body = r#"{"model":"demo-small","messages":[{"role":"user","content":"hi"}]}"#;
+        let data = self.urls["data"].as_array().unwrap();
+        data.iter().map(|url| http("POST", &format!("{}/v1/chat/completions", url.as_str().unwrap()), key, body).0).collect()
+    }
+
+    /// What each consumer says of itself.
+    pub(crate) fn consumers(&self) -> Vec<Value> {
+        let (_, body) = http("GET", &format!("{}/consumers", self.urls["control"].as_str().unwrap()), "", "");
+        let all: Value = serde_json::from_str(&body).unwrap();
+        all["consumers"].as_array().unwrap_or_else(|| all.as_array().unwrap()).clone()
+    }
+
+    /// Adds a line to the policy.
+    pub(crate) fn add(&self, line: &str) {
+        let text = fs::read_to_string(self.policy()).unwrap();
+        fs::write(self.policy(), text + line + "\n").unwrap();
     }
 
     /// The value that consumers read.
@@ -127,6 +166,20 @@ impl Place {
         let said = self.keyroll(&["--output", "json", "orphans", policy.to_str().unwrap()]);
         serde_json::from_str::<Value>(&said.out).unwrap()["orphans"].as_array().unwrap().clone()
     }
+}
+
+/// One small request: status and body.
+pub(crate) fn http(method: &str, url: &str, bearer: &str, body: &str) -> (u16, String) {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap_or((url, ""));
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {bearer}\r\nconnection: close\r\n");
+    let length = body.len();
+    write!(stream, "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap();
+    (status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default())
 }
 
 /// What a command said.

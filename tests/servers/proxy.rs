@@ -18,6 +18,10 @@ pub(crate) enum Fault {
     Status(u16),
     /// The connection closes at once; the request is forwarded when [`Tap::release`] is called.
     Late,
+    /// Nothing is forwarded and nothing answered until the caller is gone: the moment to kill it before its call.
+    FrozenBefore,
+    /// It is forwarded and acted on, and not answered until the caller is gone: the moment to kill it after its call.
+    FrozenAfter,
 }
 
 /// Which requests count.
@@ -146,7 +150,8 @@ fn serve(shared: &Shared, mut client: TcpStream) {
             Some(_) | None => false,
         };
         let fault = if hit { state.armed.take().map(|a| a.fault) } else { None };
-        state.fired += usize::from(fault.is_some());
+        // A frozen call has fired when it is where it shall be frozen.
+        state.fired += usize::from(fault.is_some_and(|f| !matches!(f, Fault::FrozenBefore | Fault::FrozenAfter)));
         state.held += usize::from(fault == Some(Fault::Late));
         fault
     };
@@ -159,6 +164,13 @@ fn serve(shared: &Shared, mut client: TcpStream) {
             forward(shared.upstream, &head, &body);
         }
         Some(Fault::HangUp) => {}
+        Some(frozen @ (Fault::FrozenBefore | Fault::FrozenAfter)) => {
+            if frozen == Fault::FrozenAfter {
+                forward(shared.upstream, &head, &body);
+            }
+            shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fired += 1;
+            let _gone_or_half_a_minute_is_over = client.read(&mut [0u8; 1]);
+        }
         Some(Fault::Status(status)) => {
             let said = String::from_utf8_lossy(&[head.as_bytes(), body.as_slice()].concat()).into_owned();
             let said = serde_json::json!({ "errors": [said], "__type": "Planted", "message": said }).to_string();
@@ -184,7 +196,7 @@ fn serve(shared: &Shared, mut client: TcpStream) {
 }
 
 /// One request: its head with the empty line, and its body by `content-length`.
-fn request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+pub(crate) fn request(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut piece = [0u8; 8192];
     let end = loop {

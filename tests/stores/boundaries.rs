@@ -131,7 +131,7 @@ async fn one<W: World>(world: &W, verb: Verb, fault: Fault, nth: usize) -> bool 
             }
             match fault {
                 Fault::LostAnswer => assert!(!clear_no, "{at}: a lost answer is no clear no: {e:?}"),
-                Fault::HangUp | Fault::Late | Fault::Status(_) => {}
+                Fault::HangUp | Fault::Late | Fault::Status(_) | Fault::FrozenBefore | Fault::FrozenAfter => {}
             }
             assert!(!matches!(e, PortError::Conflict { .. }), "{at}: nobody else was there: {e:?}");
         }

@@ -125,10 +125,11 @@ impl Whole {
         with_time.max().map(|(_, path)| path)
     }
 
-    /// Waits until the newest run says this, for at most a minute; false when the process ended before.
+    /// Waits until the newest unfinished run says this, for at most a minute; false when the process ended before.
     pub(crate) fn wait_for(&self, running: &mut Child, wanted: impl Fn(&Value) -> bool) -> bool {
         for _ in 0..30_000 {
-            if self.records().iter().any(&wanted) {
+            let records = self.records();
+            if records.iter().all(|r| r["finished"].is_null()) && records.iter().any(&wanted) {
                 return true;
             }
             if running.try_wait().unwrap().is_some() {
@@ -148,12 +149,14 @@ impl Whole {
             texts.push(("complained".into(), said.err.clone().into_bytes()));
         }
         assert!(texts.len() > 4, "too few texts to mean anything");
+        let scrubber = keyroll::secret::Scrubber::new();
+        for (i, secret) in secrets.iter().enumerate() {
+            scrubber.add(&format!("secret {i}"), &keyroll::secret::SecretText::new(secret));
+            // A search that cannot find shows nothing.
+            assert!(!scrubber.find(format!("x{secret}y").as_bytes()).is_empty());
+        }
         for (name, bytes) in &texts {
-            let scrubber = keyroll::secret::Scrubber::new();
-            for (i, secret) in secrets.iter().enumerate() {
-                scrubber.add(&format!("secret {i}"), &keyroll::secret::SecretText::new(secret));
-            }
-            let hits = scrubber.deep_find(bytes);
+            let hits = scrubber.find(bytes);
             assert!(hits.is_empty(), "{name} holds a secret: {hits:?}");
         }
     }

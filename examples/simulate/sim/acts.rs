@@ -1,5 +1,6 @@
 //! Every change of the world that the engine can ask for, as data, so that it can also land late; and what the oracle says to it.
 
+use super::fleet::{OURS, Reads};
 use super::gateway::{Hand, Limits, State};
 use super::world::World;
 use keyroll::ports::PortError;
@@ -99,6 +100,7 @@ impl World {
                     None => self.judge.broken(self.now, 1, "a value that no key has was made current"),
                 }
                 self.slots[*slot].put(value, Hand::Tool);
+                self.newcomers(*slot);
                 Ok(None)
             }
             Act::Demote(slot, guard, value) => {
@@ -153,6 +155,16 @@ impl World {
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Who waits for the slot to be moved reads it now.
+    fn newcomers(&mut self, slot: usize) {
+        for pod in self.pods.iter_mut().filter(|p| p.reads == Reads::Moved && p.slot == slot) {
+            pod.reads = Reads::Never;
+            let at = self.now + self.rng.span(20, 400);
+            pod.reload_at = Some(at);
+            pod.next_call = at + self.rng.span(1, 400);
         }
     }
 
@@ -298,7 +310,7 @@ impl World {
         // What is newer than this no source can show yet.
         let (from, to) = (judged - window + 1, judged - 800);
         let used = self.log.rows.iter().find(|r| {
-            r.own.is_none()
+            r.label != OURS
                 && !r.refused
                 && r.key == Some(self.old)
                 && (from..to).contains(&r.at)
@@ -323,7 +335,7 @@ impl World {
             self.judge.broken(self.now, 2, "the old key was deleted before its soak was over");
         }
         let refused = self.log.rows.iter().any(|r| {
-            r.own.is_none()
+            r.label != OURS
                 && r.refused
                 && r.key == Some(self.old)
                 && (disabled..disabled + soak).contains(&r.at)

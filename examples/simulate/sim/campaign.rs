@@ -119,7 +119,7 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
 }
 
 /// So many ways to go on are tried after one first session, and after each second one.
-pub(crate) const BRANCHES: [u64; 2] = [3, 4];
+pub(crate) const BRANCHES: [u64; 2] = [3, 6];
 
 /// The world of a seed, and one of the ways it goes on: the same seed and branch, the same run.
 pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {
@@ -215,8 +215,11 @@ pub(crate) fn replay(prepared: &[Prepared], text: &str) -> Option<Report> {
     Some(run(chosen, &Spec { story: true, ..calm(&deaths?) }))
 }
 
-/// Outcomes that a death at this effect must have been seen to lead to.
-pub(crate) fn reachable(effect: EffectKind) -> &'static [Left] {
+/// Parked and stuck are asked of no cell: a run is left there when its operator gives up, which may follow any effect and must follow none.
+pub(crate) const NOT_ASKED: &str = "no cell must lead to parked or stuck: that is where an operator gives up, at whatever effect";
+
+/// Outcomes that a death at this effect must have been seen to lead to, and why the other end is impossible.
+pub(crate) fn reachable(effect: EffectKind) -> (&'static [Left], Option<&'static str>) {
     match effect {
         EffectKind::Mint
         | EffectKind::Stage
@@ -228,10 +231,11 @@ pub(crate) fn reachable(effect: EffectKind) -> &'static [Left] {
         | EffectKind::Scan
         | EffectKind::Seal
         | EffectKind::Fence
-        | EffectKind::Discard => &[Left::Done, Left::RolledBack],
-        EffectKind::DeleteOld | EffectKind::MarkLive | EffectKind::Retire => &[Left::Done],
+        | EffectKind::Discard => (&[Left::Done, Left::RolledBack], None),
+        EffectKind::DeleteOld => (&[Left::Done], Some("its intent is the point of no return")),
+        EffectKind::MarkLive | EffectKind::Retire => (&[Left::Done], Some("it comes after the point of no return")),
         EffectKind::Demote | EffectKind::DropPending | EffectKind::DisableNew | EffectKind::DeleteNew | EffectKind::EnableNew => {
-            &[Left::RolledBack]
+            (&[Left::RolledBack], Some("only a run that turned does it, and none turns twice"))
         }
     }
 }
@@ -241,7 +245,7 @@ pub(crate) fn empty(tally: &Tally) -> Vec<Cell> {
     let mut empty = Vec::new();
     for effect in EffectKind::ALL {
         for crash in Crash::OF_EFFECTS {
-            let cells = reachable(effect).iter().map(|left| (effect, crash, *left));
+            let cells = reachable(effect).0.iter().map(|left| (effect, crash, *left));
             empty.extend(cells.filter(|cell| !tally.matrix.contains_key(cell)));
         }
     }

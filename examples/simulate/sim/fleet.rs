@@ -13,6 +13,8 @@ pub(crate) enum Reads {
     Every(i64),
     /// When told.
     Told,
+    /// Once, soon after the slot was first moved; until then it calls nobody.
+    Moved,
     /// Never: it was started with a value and keeps it.
     Never,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Pod {
     pub(crate) deaf: u8,
     /// A reload on its way.
     pub(crate) reload_at: Option<i64>,
+    /// It passes on the request ids that it is called with, ours among them.
+    pub(crate) copies: bool,
 }
 
 /// One line of the gateway's log.
@@ -51,6 +55,8 @@ pub(crate) struct Row {
     pub(crate) key: Option<usize>,
     pub(crate) label: u16,
     pub(crate) own: Option<RequestId>,
+    /// The process that was found to know this call as its own: what it has written down once, it does not forget.
+    pub(crate) known_to: u32,
     pub(crate) refused: bool,
     pub(crate) shard: usize,
 }
@@ -94,3 +100,7 @@ pub(crate) const ENDPOINTS: [&str; REPLICAS] = ["r0", "r1"];
 pub(crate) const LABELS: [&str; 6] = ["web", "worker", "cron", "stranger", "model-user", "neighbour"];
 /// The label of somebody who uses another key altogether.
 pub(crate) const NEIGHBOUR: u16 = 5;
+/// The label of our own calls.
+pub(crate) const OURS: u16 = u16::MAX;
+/// An id of ours that an application passes on: no process of this run wrote it down.
+pub(crate) const COPIED: &str = "kr-passed-on-by-an-application";

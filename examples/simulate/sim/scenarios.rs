@@ -184,6 +184,7 @@ fn stir(world: &mut World, rng: &mut Rng) {
         world.approver = if rng.chance(500) { None } else { Some(EPOCH + rng.span(0, 10_000)) };
     }
     world.asks_back |= rng.chance(50);
+    let copies = rng.chance(150);
     match rng.below(20) {
         // One of two pods that share a label keeps the old value for long, behind a replica whose log is silent.
         0 if world.pods.len() >= 2 => {
@@ -220,7 +221,16 @@ fn stir(world: &mut World, rng: &mut Rng) {
             reader.reads = Reads::Every(rng.span(2_500, 9_000));
             world.pods.push(reader);
         }
+        // Somebody whom nobody listed comes after the move, and keeps the new value.
+        6..=8 => {
+            let mut late = stranger(i64::MAX - 1, rng.span(1_600, 2_600));
+            late.reads = Reads::Moved;
+            world.pods.push(late);
+        }
         _ => {}
+    }
+    for pod in &mut world.pods {
+        pod.copies = copies;
     }
 }
 
@@ -268,6 +278,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     };
     let last = if two { 1 } else { 0 };
     let mut pods = Vec::new();
@@ -318,6 +329,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
         pinned: false,
         deaf: 0,
         reload_at: None,
+        copies: false,
     }
 }
 

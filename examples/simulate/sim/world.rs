@@ -1,7 +1,7 @@
 //! One fake world: virtual time, and everything that happens in it.
 
 use super::death::{Crash, Death};
-use super::fleet::{LAG, Log, Pod, Reads, Row};
+use super::fleet::{COPIED, LAG, Log, OURS, Pod, Reads, Row};
 use super::gateway::{Gateway, Hand, REPLICAS};
 use super::judge::Judge;
 use super::people::People;
@@ -243,11 +243,21 @@ impl World {
             None => self.gateway.by_value(pod.holds),
         };
         let (label, listed) = (pod.label, pod.listed);
+        let own = pod.copies.then(|| RequestId::new(COPIED));
         let mut accepted = self.gateway.call(replica, key, now, false);
         let on_new = key.is_some_and(|k| self.gateway.keys[k].made_by == Hand::Tool);
         let flaky = accepted && on_new && self.flaky == Some(label) && self.trail.flipped_at.is_some_and(|at| now > at + 500);
         accepted &= !flaky;
-        self.log.add(Row { at: now, visible: now + self.rng.span(0, LAG), key, label, own: None, refused: !accepted, shard: replica });
+        self.log.add(Row {
+            at: now,
+            visible: now + self.rng.span(0, LAG),
+            key,
+            label,
+            own,
+            known_to: 0,
+            refused: !accepted,
+            shard: replica,
+        });
         // What the gateway does to this caller is the scenario, not the run.
         if accepted || flaky {
             return;
@@ -295,7 +305,16 @@ impl World {
         let key = self.gateway.by_value(value);
         let accepted = self.gateway.call(replica, key, self.now, true);
         let visible = self.now + self.rng.span(0, LAG);
-        self.log.add(Row { at: self.now, visible, key, label: u16::MAX, own: Some(request.clone()), refused: !accepted, shard: replica });
+        self.log.add(Row {
+            at: self.now,
+            visible,
+            key,
+            label: OURS,
+            own: Some(request.clone()),
+            known_to: 0,
+            refused: !accepted,
+            shard: replica,
+        });
         accepted
     }
 

@@ -129,7 +129,7 @@ fn a_change_without_a_clear_answer_may_have_happened_and_is_sent_once() {
 
 #[test]
 fn reading_changes_nothing_whatever_comes_back() {
-    for answer in [String::new(), "wait".into(), http(500, "{}"), http(429, "{}"), http(200, &"x".repeat(2 << 20))] {
+    for answer in [String::new(), "wait".into(), http(500, "{}"), http(429, "{}"), http(200, &"x".repeat(5 << 20))] {
         let one = server(answer.clone());
         assert_eq!(kind(&wait(gateway(&one.base).list()).unwrap_err()), "unreachable", "{}", answer.get(..20).unwrap_or_default());
     }
@@ -209,7 +209,7 @@ fn calls_that_do_not_come_through_are_the_gateways_fault() {
         (String::new(), CallClass::Down),
         ("wait".into(), CallClass::Down),
         (http(500, "{}"), CallClass::Down),
-        (http(200, &"x".repeat(2 << 20)), CallClass::Unknown),
+        (http(200, &"x".repeat(5 << 20)), CallClass::Unknown),
         (http(307, ""), CallClass::Unknown),
     ] {
         let one = server(answer.clone());

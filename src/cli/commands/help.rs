@@ -5,8 +5,10 @@ use crate::cli::fault::{Fault, exit};
 use crate::cli::out::Out;
 use clap::CommandFactory;
 
-pub(crate) fn completions(shell: clap_complete::Shell) -> Result<u8, Fault> {
-    clap_complete::generate(shell, &mut Cli::command(), "keyroll", &mut std::io::stdout().lock());
+pub(crate) fn completions(shell: clap_complete::Shell, out: &Out) -> Result<u8, Fault> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keyroll", &mut script);
+    out.data(&String::from_utf8_lossy(&script));
     Ok(0)
 }
 

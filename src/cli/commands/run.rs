@@ -20,73 +20,72 @@ pub(crate) fn run(args: &RunArgs, global: &Global, out: &Out) -> Result<u8, Faul
         let plan = commands::plan::read(path)?;
         let policy = load::frozen(&plan.policy)?;
         let frozen = plan.policy.clone();
-        return one(LoadedPolicy { policy, frozen }, Some(plan), args, global, out);
+        return session::attended(async |signal| one(LoadedPolicy { policy, frozen }, Some(plan), args, global, signal, out).await);
     }
     let Some(path) = &args.policy else { return Err(Fault::usage("run: name a policy, or a plan with --plan")) };
-    let mut worst = 0;
-    for loaded in load::policies(path, args.env.as_deref(), out)? {
-        let code = match one(loaded, None, args, global, out) {
-            Ok(code) => code,
-            Err(fault) => {
-                out.fault(&fault);
-                fault.code
-            }
-        };
-        // One failing key does not keep the others from being rotated; the exit code tells of the worst.
-        worst = worst.max(code);
-    }
-    Ok(worst)
+    let mut left = load::policies(path, args.env.as_deref(), out)?.into_iter();
+    session::attended(async |signal| {
+        let mut worst = 0;
+        // Who interrupts one rotation does not want the next one to begin.
+        while let (false, Some(loaded)) = (signal.is_asked(), left.next()) {
+            let code = match one(loaded, None, args, global, signal, out).await {
+                Ok(code) => code,
+                Err(fault) => {
+                    out.fault(&fault);
+                    fault.code
+                }
+            };
+            // One failing key does not keep the others from being rotated; the exit code tells of the worst.
+            worst = worst.max(code);
+        }
+        Ok(worst)
+    })
 }
 
-fn one(loaded: LoadedPolicy, saved: Option<Plan>, args: &RunArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
+async fn one(loaded: LoadedPolicy, saved: Option<Plan>, args: &RunArgs, global: &Global, signal: &Signal, out: &Out) -> Result<u8, Fault> {
     let options = session::options(&args.how, global)?;
     local_state_allowed(&loaded.policy, args, global, out)?;
     let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
     not_claimed(&state, &loaded.policy)?;
-    let runtime = session::runtime()?;
-    runtime.block_on(async {
-        let signal = Signal::default();
-        signal.listen();
-        let wired = Wired::connect(&loaded.policy, &state, None, &signal, out).await?;
-        let inventory = commands::plan::inventory(&wired, &loaded.policy).await?;
-        let plan = match saved {
-            Some(plan) => {
-                let changed = plan::differences(&plan, &inventory);
-                if !changed.is_empty() {
-                    let mut fault = Fault::new(exit::STALE, "run this plan: it is stale, the world has changed since it was made");
-                    fault.hints.extend(changed);
-                    return Err(fault.hint("make a new one with `keyroll plan --out`"));
-                }
-                plan
+    let wired = Wired::connect(&loaded.policy, &state, None, signal, out).await?;
+    let inventory = commands::plan::inventory(&wired, &loaded.policy).await?;
+    let plan = match saved {
+        Some(plan) => {
+            let changed = plan::differences(&plan, &inventory);
+            if !changed.is_empty() {
+                let mut fault = Fault::new(exit::STALE, "run this plan: it is stale, the world has changed since it was made");
+                fault.hints.extend(changed);
+                return Err(fault.hint("make a new one with `keyroll plan --out`"));
             }
-            None => commands::plan::make(&loaded, &inventory, out.terminal || args.how.wait)?,
-        };
-        if !out.json {
-            out.say(&format!(
-                "{} {} ({}), run {}",
-                out.paint(Tone::Strong, "rotating"),
-                plan.about.credential,
-                plan.about.environment,
-                wired.run_id
-            ));
-            for warning in &plan.warnings {
-                out.say(&format!("  {} {warning}", out.paint(Tone::Warn, "!")));
-            }
-            out.say(&out.paint(Tone::Strong, "  prepare"));
+            plan
         }
-        let say = match (args.emergency, &args.reason) {
-            (true, Some(reason)) => {
-                commands::people::warn_emergency(&plan, &inventory, reason, out)?;
-                Say::Emergency(reason.clone())
-            }
-            (true | false, _) => Say::Nothing,
-        };
-        let mut held = session::begin(&state, plan, wired, &signal, &args.how)?;
-        let (stop, run) = session::go_on(&mut held, say, options, args.how.step, out).await;
-        let code = session::conclude(&stop, &run, out);
-        held.wired.witness(&run, out).await;
-        Ok(code)
-    })
+        None => commands::plan::make(&loaded, &inventory, out.terminal || args.how.wait)?,
+    };
+    if !out.json {
+        out.say(&format!(
+            "{} {} ({}), run {}",
+            out.paint(Tone::Strong, "rotating"),
+            plan.about.credential,
+            plan.about.environment,
+            wired.run_id
+        ));
+        for warning in &plan.warnings {
+            out.say(&format!("  {} {warning}", out.paint(Tone::Warn, "!")));
+        }
+        out.say(&out.paint(Tone::Strong, "  prepare"));
+    }
+    let say = match (args.emergency, &args.reason) {
+        (true, Some(reason)) => {
+            commands::people::warn_emergency(&plan, &inventory, reason, out)?;
+            Say::Emergency(reason.clone())
+        }
+        (true | false, _) => Say::Nothing,
+    };
+    let mut held = session::begin(&state, plan, wired, signal, &args.how)?;
+    let (stop, run) = session::go_on(&mut held, say, options, args.how.step, out).await;
+    let code = session::conclude(&stop, &run, out);
+    held.wired.witness(&run, out).await;
+    Ok(code)
 }
 
 /// State that only this machine has is a trap where the next step may happen on another one.

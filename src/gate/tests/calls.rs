@@ -71,6 +71,21 @@ fn one_replica_that_accepts_fails() {
 }
 
 #[test]
+fn a_node_that_is_late_to_refuse_the_new_key_begins_the_count_again() {
+    let (mut run, mut reading) = refused_thrice();
+    for call in run.tested.iter_mut().chain(&mut reading.calls) {
+        call.key = if call.key == Which::Old { Which::New } else { Which::Old };
+    }
+    run.control.extend(["r1", "r2"].map(|e| (Which::New, Endpoint::new(e))));
+    let judge = |run: &Run, reading: &Reading| ask(run, Point::NewSoaked, Ask::Reject { key: Which::New }, reading);
+    is(&judge(&run, &reading), Verdict::Pass, "refused 6 times");
+    run.tested[0].class = Accepted;
+    is(&judge(&run, &reading), Verdict::Inconclusive, "2 of 3 times");
+    reading.calls[0].class = Accepted;
+    is(&judge(&run, &reading), Verdict::Fail, "accepted at r1");
+}
+
+#[test]
 fn only_a_known_refusal_is_a_refusal() {
     for class in [CallClass::OverLimit, CallClass::Forbidden, CallClass::UpstreamFault, CallClass::Down, CallClass::Unknown] {
         let (run, mut reading) = refused_thrice();
@@ -86,6 +101,21 @@ fn without_a_positive_control_a_refusal_proves_nothing() {
     let judged = reject(&run, &reading);
     is(&judged, Verdict::Inconclusive, "refused-without-control");
     assert_eq!(judged.about, ["r2"]);
+}
+
+#[test]
+fn a_new_key_that_nobody_ever_had_may_end_untried() {
+    let (mut run, mut reading) = refused_thrice();
+    for call in run.tested.iter_mut().chain(&mut reading.calls) {
+        call.key = if call.key == Which::Old { Which::New } else { Which::Old };
+    }
+    run.control.retain(|(key, _)| *key == Which::Old);
+    let judge = |run: &Run| ask(run, Point::NewSoaked, Ask::Reject { key: Which::New }, &reading);
+    assert!(run.was_flipped());
+    is(&judge(&run), Verdict::Inconclusive, "refused-without-control");
+    run.since.flip = None;
+    run.slots.iter_mut().for_each(|s| s.was_promoted = false);
+    is(&judge(&run), Verdict::Pass, "refused 6 times");
 }
 
 #[test]

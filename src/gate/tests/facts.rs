@@ -30,7 +30,8 @@ fn facts_hold_fail_or_were_not_asked() {
         Must::WayBack,
         Must::SingleNew,
         Must::NoneNew,
-        Must::NoReference(Which::Old),
+        Must::Listed(Which::Old),
+        Must::Searchable,
         Must::Absent(Which::Old),
         Must::CadenceKnown,
         Must::EvidenceComplete,
@@ -48,6 +49,14 @@ fn a_replica_that_is_late_is_not_wrong() {
     let must = Must::Projected(Which::New);
     let judged = ask(&run(), Point::Flipped, Ask::Invariant(must.clone()), &with_fact(&must.key(), false));
     is(&judged, Verdict::Inconclusive, "every replica");
+}
+
+#[test]
+fn a_reference_that_came_later_is_followed_and_turns_nothing_back() {
+    let must = Must::NoReference(Which::Old);
+    let judged = |holds| ask(&run(), Point::Drained, Ask::Invariant(must.clone()), &with_fact(&must.key(), holds));
+    is(&judged(true), Verdict::Pass, "what was seen");
+    is(&judged(false), Verdict::Inconclusive, "moved like the others");
 }
 
 fn none_refused(run: &Run, key: Which, reading: &Reading) -> Judged {

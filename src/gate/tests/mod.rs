@@ -5,6 +5,7 @@ mod calls;
 mod coverage;
 mod facts;
 mod fixture;
+mod provider;
 mod soak;
 mod wrapper;
 mod zero;

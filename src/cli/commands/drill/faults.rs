@@ -1,5 +1,6 @@
-//! The faults of a drill: when each is switched on, and what is meant to see it.
+//! The faults of a drill: when each is switched on, what is meant to see it, and what sees it when that check is missing.
 
+use super::one::Ended;
 use crate::rotation::{Phase, Verdict};
 
 /// One fault and what is expected of it.
@@ -10,51 +11,108 @@ pub(crate) struct Meant {
     pub(crate) args: &'static str,
     /// It is switched on when the run enters this phase.
     pub(crate) at: Phase,
-    /// The check meant for it; empty where recovery or construction deals with it.
-    pub(crate) check: &'static str,
-    /// The verdict by which that check blocks.
-    pub(crate) verdict: Verdict,
+    /// What deals with it.
+    pub(crate) by: By,
     /// How the run ends while the fault is there.
     pub(crate) end: &'static str,
-    /// What deals with it, where no check does.
-    pub(crate) instead: &'static str,
-    /// Another check that catches it when its own is removed; empty when it then gets through.
-    pub(crate) other: &'static str,
+}
+
+/// What deals with a fault.
+pub(crate) enum By {
+    /// A check of a gate, by this verdict.
+    Check(&'static str, Verdict, Without),
+    /// A lost answer is looked for.
+    Looking,
+    /// Nothing has to: this keeps it harmless.
+    Nature(&'static str),
+}
+
+/// What is expected when the check meant for a fault is missing.
+pub(crate) enum Without {
+    /// Another check sees it: the first of these that the journal has.
+    Caught(&'static [(&'static str, Verdict)]),
+    /// The look before the next change sees it: the world is not as the journal expects.
+    Looked,
 }
 
 impl Meant {
-    /// The check, or what does its work.
-    pub(crate) fn check_words(&self) -> &'static str {
-        if self.check.is_empty() { self.instead } else { self.check }
+    /// The check meant for it, empty where there is none.
+    pub(crate) fn check(&self) -> &'static str {
+        match self.by {
+            By::Check(check, ..) => check,
+            By::Looking | By::Nature(_) => "",
+        }
+    }
+
+    /// What dealt with it, and whether all is as it is meant to be.
+    pub(crate) fn judge(&self, ended: &Ended) -> (String, bool) {
+        let (words, seen) = match self.by {
+            By::Check(check, verdict, _) => match ended.saw(check, verdict) {
+                Some(blocked) => (blocked.words(), true),
+                None => (format!("not {check}, which is meant to"), false),
+            },
+            By::Looking if ended.looked => ("a look by marker, then a second mint".into(), true),
+            By::Looking => ("nothing".into(), false),
+            By::Nature(how) => (how.into(), true),
+        };
+        (words, seen && ended.end == self.end && ended.left.is_empty())
+    }
+
+    /// The same with the check removed.
+    pub(crate) fn judge_without(&self, ended: &Ended) -> (String, bool) {
+        let By::Check(_, _, without) = &self.by else { return (String::new(), false) };
+        match without {
+            Without::Caught(others) => match others.iter().find_map(|(check, verdict)| ended.saw(check, *verdict)) {
+                Some(blocked) => (blocked.words(), ended.left.is_empty()),
+                None => ("none of those that are expected".into(), false),
+            },
+            Without::Looked => match ended.drift.first() {
+                Some(drift) => (format!("the look before a change: {drift}"), ended.left.is_empty()),
+                None => ("no look, which is expected".into(), false),
+            },
+        }
     }
 }
 
+use By::{Check, Looking, Nature};
+use Phase::{Hold, Prepare};
+use Verdict::{Fail, Inconclusive, NoData};
+use Without::{Caught, Looked};
+
 /// The faults, in the order of a rotation.
 pub(crate) const FAULTS: [Meant; 12] = [
-    fault("lost_response", r#"{"on":"mint"}"#, Phase::Prepare, "", Verdict::Pass, "done", "a look by marker, then a second mint", ""),
-    fault("scope_dropped", r#"{"field":"models"}"#, Phase::Prepare, "scope", Verdict::Fail, "rolled back", "", ""),
-    fault("grace_kills_old", "{}", Phase::Prepare, "old_accepted", Verdict::Fail, "done", "", ""),
-    fault("projection_delay", r#"{"ms":4000}"#, Phase::Prepare, "new_accepted", Verdict::Fail, "rolled back", "", ""),
-    fault("replica_lag", r#"{"replica":1,"ms":4000}"#, Phase::Prepare, "new_accepted", Verdict::Fail, "rolled back", "", ""),
-    fault("latency_shift", r#"{"ms":2500,"only":"new"}"#, Phase::Prepare, "new_accepted", Verdict::Inconclusive, "parked", "", ""),
-    fault("bursts_5xx", r#"{"every":4,"len":3,"only":"new"}"#, Phase::Prepare, "new_accepted", Verdict::Inconclusive, "parked", "", ""),
-    fault("usage_on_wrong_owner", "{}", Phase::Prepare, "attributed", Verdict::Fail, "parked", "", "coverage"),
-    fault("log_lag", r#"{"ms":20000}"#, Phase::Hold, "drain", Verdict::NoData, "parked", "", "coverage"),
-    fault("exporter_stopped", r#"{"replica":1}"#, Phase::Hold, "drain", Verdict::NoData, "parked", "", "soak"),
-    fault("disable_ignored_by_replica", r#"{"replica":1}"#, Phase::Hold, "old_refused", Verdict::Fail, "parked", "", ""),
-    fault("echo_key_in_errors", "{}", Phase::Hold, "", Verdict::Pass, "done", "bodies are never kept; the scan finds nothing", ""),
+    fault("lost_response", r#"{"on":"mint"}"#, Prepare, Looking, "done"),
+    fault("scope_dropped", r#"{"field":"models"}"#, Prepare, Check("scope", Fail, Looked), "rolled back"),
+    fault("grace_kills_old", "{}", Prepare, Check("old_accepted", Fail, Caught(&[("soak", Fail), ("old_refused", Inconclusive)])), "done"),
+    fault("projection_delay", r#"{"ms":4000}"#, Prepare, Check("new_accepted", Fail, Caught(&[("attributed", NoData)])), "rolled back"),
+    fault(
+        "replica_lag",
+        r#"{"replica":1,"ms":4000}"#,
+        Prepare,
+        Check("new_accepted", Fail, Caught(&[("none_refused", Fail)])),
+        "rolled back",
+    ),
+    fault(
+        "latency_shift",
+        r#"{"ms":2500,"only":"new"}"#,
+        Prepare,
+        Check("new_accepted", Inconclusive, Caught(&[("attributed", NoData)])),
+        "parked",
+    ),
+    fault(
+        "bursts_5xx",
+        r#"{"every":400,"len":399,"only":"new"}"#,
+        Prepare,
+        Check("new_accepted", Inconclusive, Caught(&[("attributed", NoData)])),
+        "parked",
+    ),
+    fault("usage_on_wrong_owner", "{}", Prepare, Check("attributed", Fail, Caught(&[("coverage", Inconclusive)])), "parked"),
+    fault("log_lag", r#"{"ms":20000}"#, Hold, Check("drain", NoData, Caught(&[("coverage", Inconclusive), ("soak", NoData)])), "parked"),
+    fault("exporter_stopped", r#"{"replica":1}"#, Hold, Check("drain", NoData, Caught(&[("soak", Inconclusive)])), "parked"),
+    fault("disable_ignored_by_replica", r#"{"replica":1}"#, Hold, Check("old_refused", Fail, Caught(&[("evidence", Fail)])), "parked"),
+    fault("echo_key_in_errors", "{}", Hold, Nature("bodies are never kept; the scan finds nothing"), "done"),
 ];
 
-#[expect(clippy::too_many_arguments, reason = "a row of a table")]
-const fn fault(
-    name: &'static str,
-    args: &'static str,
-    at: Phase,
-    check: &'static str,
-    verdict: Verdict,
-    end: &'static str,
-    instead: &'static str,
-    other: &'static str,
-) -> Meant {
-    Meant { name, args, at, check, verdict, end, instead, other }
+const fn fault(name: &'static str, args: &'static str, at: Phase, by: By, end: &'static str) -> Meant {
+    Meant { name, args, at, by, end }
 }

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rotations at once; each has a sandbox of its own and mostly waits.
-const LANES: usize = 4;
+const LANES: usize = 8;
 
 pub(crate) fn run(args: &Drill, out: &Out) -> Result<u8, Fault> {
     let chosen: Vec<&Meant> = FAULTS.iter().filter(|f| args.fault.is_empty() || args.fault.iter().any(|n| n == f.name)).collect();
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Drill, out: &Out) -> Result<u8, Fault> {
     }
     let mut jobs: Vec<(&Meant, bool)> = chosen.iter().map(|f| (*f, false)).collect();
     if args.without {
-        jobs.extend(chosen.iter().filter(|f| !f.check.is_empty()).map(|f| (*f, true)));
+        jobs.extend(chosen.iter().filter(|f| !f.check().is_empty()).map(|f| (*f, true)));
     }
     let results: Mutex<Vec<Option<Result<Ended, String>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
     let next = AtomicUsize::new(0);
@@ -45,25 +45,43 @@ pub(crate) fn run(args: &Drill, out: &Out) -> Result<u8, Fault> {
         }
     });
     let results = results.into_inner().unwrap_or_default();
-    let mut rows = Vec::new();
+    let mut tables = [Vec::new(), Vec::new()];
     let mut json = Vec::new();
     let mut all = true;
     for ((fault, without), result) in jobs.iter().zip(results) {
-        let (fine, cells) = match &result {
-            Some(Ok(ended)) => (ended.as_meant(fault, *without), ended.cells(fault, *without)),
-            Some(Err(why)) => (false, ["could not run".into(), why.clone(), String::new()]),
-            None => (false, ["did not run".into(), String::new(), String::new()]),
+        let ((blocked, fine), end) = match &result {
+            Some(Ok(ended)) => (if *without { fault.judge_without(ended) } else { fault.judge(ended) }, ended.story()),
+            Some(Err(why)) => (("could not run".into(), false), why.clone()),
+            None => (("did not run".into(), false), String::new()),
         };
         all &= fine;
-        let [blocked, end, left] = cells;
-        let name = if *without { format!("{} without {}", fault.name, fault.check) } else { fault.name.to_owned() };
-        json.push(serde_json::json!({ "fault": fault.name, "without": if *without { fault.check } else { "" }, "meant": fault.check, "blocked_by": blocked, "end": end, "left": left, "as_meant": fine }));
-        rows.push(vec![name, fault.check_words().to_owned(), blocked, end, left, if fine { "✓".into() } else { "✗".into() }]);
+        let removed = if *without { fault.check() } else { "" };
+        let (verdicts, why) = match &result {
+            Some(Ok(ended)) => (ended.blocked.clone(), ended.words.clone()),
+            Some(Err(_)) | None => (Vec::new(), String::new()),
+        };
+        json.push(serde_json::json!({
+            "fault": fault.name, "without": removed, "meant": fault.check(), "blocked_by": blocked, "end": end, "as_meant": fine,
+            "why": why, "verdicts": verdicts,
+        }));
+        let sign = if fine { "✓" } else { "✗" }.to_owned();
+        let [with_all, with_less] = &mut tables;
+        if *without {
+            with_less.push(vec![fault.name.to_owned(), removed.to_owned(), blocked, end, sign]);
+        } else {
+            with_all.push(vec![fault.name.to_owned(), blocked, end, sign]);
+        }
     }
     if out.json {
         out.value(&serde_json::json!({ "v": 1, "kind": "drill", "as_meant": all, "faults": json }));
     } else {
-        out.data(&out.table(&["fault", "meant to block", "blocked by", "end", "left behind", ""], rows));
+        let [with_all, with_less] = tables;
+        out.data("Every fault, with all checks in place. Nobody is refused and no key is left, unless the end says so.");
+        out.data(&out.table(&["fault", "what stopped it", "end", ""], with_all));
+        if !with_less.is_empty() {
+            out.data("\nThe same fault, with the check meant for it taken out of every gate that has another one.");
+            out.data(&out.table(&["fault", "without", "what stopped it then", "end", ""], with_less));
+        }
     }
     Ok(if all { 0 } else { exit::FOUND })
 }

@@ -12,7 +12,7 @@ use crate::engine::{Engine, Observer, Options, Stop};
 use crate::journal::StateDir;
 use crate::policy::{self, Overlay, Source};
 use crate::ports::{Gateway, Ports};
-use crate::rotation::{By, Done, End, FrozenPolicy, Judged, Marker, Outcome, Phase, Point, Record, Run, Span, Verdict};
+use crate::rotation::{By, Done, End, FrozenPolicy, Judged, KeyFacts, Marker, Outcome, Phase, Point, Record, Run, Span, Verdict};
 use crate::sandbox;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -26,50 +26,59 @@ const PATIENCE: Span = Span::seconds(9);
 
 /// How a drill ended.
 pub(crate) struct Ended {
-    /// Every verdict that did not let the run pass, in order: point, check, verdict.
-    blocked: Vec<(String, String, Verdict)>,
+    /// Every verdict that did not let the run pass, in order.
+    pub(super) blocked: Vec<Blocked>,
     /// How it ended while the fault was there.
-    end: &'static str,
+    pub(super) end: &'static str,
     /// How it ended after the fault was cured, where it had not ended before.
-    cured: Option<&'static str>,
-    /// Consumers that are refused at the end, and keys that are left.
-    left: Vec<String>,
+    pub(super) cured: Option<&'static str>,
+    /// Why it stands there, in words.
+    pub(super) words: String,
+    /// Consumers that are refused at the end, and keys that no open run accounts for.
+    pub(super) left: Vec<String>,
     /// A lost answer was resolved by a look.
-    looked: bool,
+    pub(super) looked: bool,
+    /// What a look found to be different from what the journal expected.
+    pub(super) drift: Vec<String>,
+}
+
+/// One verdict of the journal that did not let the run pass.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Blocked {
+    pub(super) gate: String,
+    pub(super) check: String,
+    pub(super) verdict: Verdict,
+    /// The run came to rest with this verdict open.
+    pub(super) stopped: bool,
+}
+
+impl Blocked {
+    /// Gate, check, verdict, with spaces where a narrow table may break the line.
+    pub(super) fn words(&self) -> String {
+        format!("{}: {} {}", self.gate, self.check, word(self.verdict))
+    }
 }
 
 impl Ended {
-    /// The check meant for the fault blocked it, and nothing is left.
-    pub(crate) fn as_meant(&self, fault: &Meant, without: bool) -> bool {
-        let seen = |check: &str| self.blocked.iter().any(|(_, c, v)| c == check && (*v == fault.verdict || check != fault.check));
-        if without {
-            // Named by another check, or through: either is said, neither may leave anybody refused unless the sandbox itself refuses.
-            return fault.other.is_empty() || seen(fault.other) || self.end == "done";
-        }
-        let blocked = if fault.check.is_empty() { self.looked || fault.name != "lost_response" } else { seen(fault.check) };
-        blocked && self.end == fault.end && self.left.is_empty()
+    /// The verdict that was expected, if the journal has it. What is not decided yet blocks only where the run came to rest with it: every
+    /// healthy rotation waits a little.
+    pub(super) fn saw(&self, check: &str, verdict: Verdict) -> Option<&Blocked> {
+        let decided = verdict == Verdict::Fail;
+        self.blocked.iter().find(|b| b.check == check && b.verdict == verdict && (b.stopped || decided))
     }
 
-    /// Blocked by, end, left behind.
-    pub(crate) fn cells(&self, fault: &Meant, without: bool) -> [String; 3] {
-        let find = |wanted: &dyn Fn(&str, Verdict) -> bool| self.blocked.iter().find(|(_, c, v)| wanted(c, *v));
-        let main = if without {
-            find(&|c, v| v == Verdict::Fail || v == Verdict::Error || c == fault.other).or_else(|| find(&|_, _| self.end != "done"))
-        } else {
-            find(&|c, v| c == fault.check && v == fault.verdict)
-        };
-        let blocked = match main {
-            Some((point, check, verdict)) => format!("{point}/{check}: {}", word(*verdict)),
-            None if fault.check.is_empty() && self.looked => "recovery by looking".into(),
-            None if fault.check.is_empty() => "nothing had to".into(),
-            None => "got through".into(),
-        };
-        let end = match self.cured {
-            Some(cured) => format!("{}, then {cured} once cured", self.end),
+    /// How it ended, before and after the cure.
+    pub(super) fn story(&self) -> String {
+        let mut story = match self.cured {
+            Some(cured) if cured == self.end => format!("{} for a person", self.end),
+            Some(cured) => format!("{}; cured: {cured}", self.end),
             None => self.end.to_owned(),
         };
-        let left = if self.left.is_empty() { "nobody refused, no orphan".to_owned() } else { self.left.join("; ") };
-        [blocked, end, left]
+        for left in &self.left {
+            story.push_str("; ");
+            story.push_str(left);
+        }
+        story
     }
 }
 
@@ -116,25 +125,43 @@ async fn rotate(
     if without {
         for gate in &mut plan.gates {
             if gate.checks.len() > 1 {
-                gate.checks.retain(|c| c.id != fault.check);
+                gate.checks.retain(|c| c.id != fault.check());
             }
         }
     }
     let how = crate::cli::args::How { wait: false, until: None, step: false, bundle: None };
     let mut held = session::begin(&state, plan, wired, &signal, &how)?;
-    let mut drill = Drilling { fault, control: sandbox.urls.control.clone(), blocked: Vec::new(), looked: false, on: false };
+    let mut drill =
+        Drilling { fault, control: sandbox.urls.control.clone(), blocked: Vec::new(), drift: Vec::new(), looked: false, on: false };
     if fault.at == Phase::Prepare {
         drill.switch(true);
     }
     let (stop, run) = drive(&mut held, &mut drill).await;
     let end = end_of(&stop);
     drill.switch(false);
-    let mut ended = Ended { blocked: std::mem::take(&mut drill.blocked), end, cured: None, left: Vec::new(), looked: drill.looked };
+    let mut ended = Ended {
+        blocked: std::mem::take(&mut drill.blocked),
+        end,
+        cured: None,
+        words: stop.words(),
+        left: Vec::new(),
+        looked: drill.looked,
+        drift: std::mem::take(&mut drill.drift),
+    };
+    if let Some(gate) = run.gate.as_ref().filter(|_| end != "done") {
+        // What is still open where the run came to rest is what stopped it; the rest was waited for.
+        for blocked in &mut ended.blocked {
+            let open = |c: &Judged| c.check == blocked.check && c.verdict == blocked.verdict;
+            blocked.stopped = blocked.gate == crate::cli::status::point_name(&gate.point) && gate.checks.iter().any(open);
+        }
+    }
+    held.run = run;
     if end == "parked" {
-        held.run = run;
         drill.on = true;
-        let (stop, _) = drive(&mut held, &mut drill).await;
+        let (stop, run) = drive(&mut held, &mut drill).await;
+        held.run = run;
         ended.cured = Some(end_of(&stop));
+        ended.words = stop.words();
     }
     ended.left = left(&held, sandbox).await;
     Ok(ended)
@@ -182,17 +209,23 @@ async fn left(held: &Held, sandbox: &sandbox::Running) -> Vec<String> {
         }
     }
     match held.wired.gateway().list().await {
-        Ok(keys) => left.extend(keys.iter().filter(|k| Marker::run(&k.marker).is_some()).map(|k| format!("key {} is left", k.id))),
+        Ok(keys) => left.extend(keys.iter().filter(|k| orphaned(k, &held.run)).map(|k| format!("key {} is left", k.id))),
         Err(e) => left.push(e.to_string()),
     }
     left
+}
+
+/// A key with a marker is an orphan unless the run that made it is open.
+fn orphaned(key: &KeyFacts, run: &Run) -> bool {
+    Marker::run(&key.marker).is_some_and(|made_by| made_by != run.id || run.ended.is_some())
 }
 
 /// Watches the records, and switches the fault on when its phase begins.
 struct Drilling<'a> {
     fault: &'a Meant,
     control: String,
-    blocked: Vec<(String, String, Verdict)>,
+    blocked: Vec<Blocked>,
+    drift: Vec<String>,
     looked: bool,
     on: bool,
 }
@@ -207,7 +240,8 @@ impl Drilling<'_> {
 
     fn judged(&mut self, point: &Point, checks: &[Judged]) {
         for check in checks.iter().filter(|c| !c.verdict.advances()) {
-            let row = (crate::cli::status::point_name(point), check.check.clone(), check.verdict);
+            let gate = crate::cli::status::point_name(point);
+            let row = Blocked { gate, check: check.check.clone(), verdict: check.verdict, stopped: false };
             if !self.blocked.contains(&row) {
                 self.blocked.push(row);
             }
@@ -220,6 +254,7 @@ impl Observer for Drilling<'_> {
         match record {
             Record::Moved { to } if *to == self.fault.at && !self.on => self.switch(true),
             Record::Judged { point, checks, .. } => self.judged(point, checks),
+            Record::Looked { drift, .. } => self.drift.extend(drift.iter().map(crate::rotation::Drift::words)),
             Record::Ended { outcome: Outcome::Done(Done::Minted { value: None, .. }), by: By::Look, .. } => self.looked = true,
             _ => {}
         }
