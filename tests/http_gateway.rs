@@ -269,7 +269,8 @@ fn published_descriptions_are_without_a_problem() {
     }
     assert!(texts.len() >= 3);
     let page = std::fs::read_to_string("runbooks/declarative-gateway.md").unwrap();
-    for block in page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).filter(|block| block.contains("rotation:")) {
+    for block in page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).filter(|block| block.contains("rotation:"))
+    {
         texts.push(("runbooks/declarative-gateway.md".into(), block.to_owned()));
     }
     for (path, text) in texts {
