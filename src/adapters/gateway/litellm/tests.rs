@@ -37,8 +37,7 @@ fn server(answers: Vec<(u16, Value)>) -> String {
 }
 
 fn gateway(answers: Vec<(u16, Value)>) -> LiteLlmGateway {
-    let access =
-        Access { base: server(answers), admin: SecretText::new("sk-admin-0123456789"), call_timeout: Span(2000), ca_pem: None };
+    let access = Access { base: server(answers), admin: SecretText::new("sk-admin-0123456789"), call_timeout: Span(2000), ca_pem: None };
     LiteLlmGateway::new(access, Vec::new(), CACHE).unwrap()
 }
 
@@ -91,7 +90,10 @@ fn every_restriction_is_in_the_scope_also_one_that_is_not_known() {
     let old = facts(json!({"token": "t", "key_alias": "a", "spend": 3.5, "models": ["m"], "rpm_limit": 5, "blocked": null,
         "ip_allow_list_of_next_year": ["10.0.0.0/8"], "metadata": {"keyroll": "keyroll:x:1", "guardrails": ["g"]},
         "object_permission": {"object_permission_id": "1", "vector_stores": ["v"], "agents": []}, "aliases": {}, "tpm_limit": null}));
-    assert_eq!(old.scope.keys().collect::<Vec<_>>(), ["ip_allow_list_of_next_year", "metadata", "models", "object_permission", "rpm_limit"]);
+    assert_eq!(
+        old.scope.keys().collect::<Vec<_>>(),
+        ["ip_allow_list_of_next_year", "metadata", "models", "object_permission", "rpm_limit"]
+    );
     assert_eq!(old.scope["metadata"], json!({"guardrails": ["g"]}));
     assert_eq!(old.scope["object_permission"], json!({"vector_stores": ["v"]}));
     assert_eq!((old.marker.as_str(), old.enabled), ("keyroll:x:1", true));
@@ -119,7 +121,10 @@ fn the_new_key_is_asked_for_with_all_that_restricts_the_old_one_and_its_length_o
     assert_eq!(body["duration"], "2592000s");
     assert_eq!(body["metadata"], json!({"a": 1, "keyroll": "keyroll:abcdefghijklmnop:2"}));
     assert_eq!((&body["organization_id"], &body["user_id"], &body["team_id"]), (&json!("o"), &json!("u"), &json!("t")));
-    assert_eq!((&body["models"], &body["max_budget"], &body["allowed_routes"]), (&json!(["m"]), &json!(5.0), &json!(["/chat/completions"])));
+    assert_eq!(
+        (&body["models"], &body["max_budget"], &body["allowed_routes"]),
+        (&json!(["m"]), &json!(5.0), &json!(["/chat/completions"]))
+    );
     assert!(body.get("spend").is_none() && body.get("expires").is_none());
     assert!(request(&facts(json!({"expires": "2026-12-01T00:00:00Z"}))).is_err(), "an end without a beginning");
 }

@@ -36,7 +36,8 @@ fn answer(rows: &[Value], line: &str, filters: bool) -> Value {
     let (from, to) = (second("start_date"), second("end_date"));
     let at = |row: &Value| Time::parse(row["startTime"].as_str().unwrap()).unwrap_or(from);
     let key = parameter(line, "api_key").filter(|_| filters);
-    let mut found: Vec<&Value> = rows.iter().filter(|r| (from..=to).contains(&at(r)) && key.as_ref().is_none_or(|k| r["api_key"] == **k)).collect();
+    let mut found: Vec<&Value> =
+        rows.iter().filter(|r| (from..=to).contains(&at(r)) && key.as_ref().is_none_or(|k| r["api_key"] == **k)).collect();
     found.sort_by_key(|row| at(row));
     if parameter(line, "sort_order").unwrap() == "desc" {
         found.reverse();
@@ -60,7 +61,10 @@ impl Log {
                 let line = String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default().to_owned();
                 *count.lock().unwrap() += 1;
                 let body = if line.contains("/spend/") { answer(&kept.lock().unwrap(), &line, filters).to_string() } else { "{}".into() };
-                let head = format!("HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 14:57:07 GMT\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 14:57:07 GMT\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
                 let _ = stream.write_all((head + &body).as_bytes());
             }
         });
