@@ -66,7 +66,7 @@ impl Consumers {
                         None => calls.lost += 1,
                     }
                     drop(calls);
-                    thread::sleep(Duration::from_millis(400));
+                    thread::sleep(Duration::from_millis(700));
                 }
             })
         });
@@ -109,7 +109,7 @@ consumers:
   - {{ app: batch, cadence: continuous, reload: {{ dynamic: {{ ttl: 1s }} }} }}
 usage: [{{ gateway_log: {{}} }}]
 probes: [{{ chat: {{ model: demo-small }} }}]
-timing: {{ poll: 500ms, call_timeout: 10s, repeats: 2, {timing} }}
+timing: {{ poll: 500ms, call_timeout: 30s, repeats: 2, {timing} }}
 accept: [local_state]
 ",
             name = self.name,
@@ -270,7 +270,7 @@ fn whole_rotation(world: &World) {
 
 fn rollback_from_hold(world: &World) {
     let mut place = Place::new(world, "back", json!({"models": ["demo-small"]}));
-    place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(10);
+    place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
     assert_ne!(place.slot(), place.old);
     place.keyroll(&["rollback", "--wait", &place.run_id()]).ends(0);
     place.as_before();
@@ -281,7 +281,7 @@ fn lost_answer_of_the_mint(world: &World) {
     let mut place = Place::new(world, "lost", json!({"models": ["demo-small"]}));
     let proxy = Interferer::losing(world.ports[0], "POST /key/generate");
     place.policy(&format!("http://127.0.0.1:{}", proxy.port), "cache_ttl: 2s, log_lag: 4s, ", "drain_window: 4s, soak: 3s, undo_drain: 4s");
-    place.keyroll(&["run", "--wait", "--until", "canary", "policy.yaml"]).ends(10);
+    place.keyroll(&["run", "--wait", "--until", "canary", "policy.yaml"]).ends(11);
     assert_eq!(proxy.done.load(Ordering::SeqCst), 1, "the answer was lost");
     assert_eq!(place.keys().len(), 2, "one old key and one new one");
     place.keyroll(&["resume", "--wait", &place.run_id()]).ends(0);
@@ -328,21 +328,29 @@ fn wait_or_end(place: &Place<'_>, running: &mut Child, effect: &str, begun: impl
     }
 }
 
+type Scenario = (&'static str, fn(&World));
+
 #[test]
 fn rotations_on_two_instances() {
     let world = World::start(Some(2));
-    let scenarios: [(&str, fn(&World)); 5] = [
-        ("whole rotation", whole_rotation),
-        ("rollback from hold", rollback_from_hold),
-        ("lost answer of the mint", lost_answer_of_the_mint),
-        ("a broader key", a_broader_key_fails_prepare),
-        ("killed and resumed", killed_and_resumed),
+    // Two at a time: a gateway that answers within a second on an idle machine needs many on a busy one.
+    let lanes: [&[Scenario]; 2] = [
+        &[("whole rotation", whole_rotation), ("rollback from hold", rollback_from_hold)],
+        &[
+            ("lost answer of the mint", lost_answer_of_the_mint),
+            ("a broader key", a_broader_key_fails_prepare),
+            ("killed and resumed", killed_and_resumed),
+        ],
     ];
     let only = std::env::var("KEYROLL_ONLY").unwrap_or_default();
-    let failed: Vec<&str> = thread::scope(|scope| {
+    let lane = |scenarios: &[Scenario]| -> Vec<&str> {
         let wanted = scenarios.iter().filter(|(name, _)| name.contains(&only));
-        let running: Vec<_> = wanted.map(|(name, scenario)| (*name, scope.spawn(|| scenario(&world)))).collect();
-        running.into_iter().filter_map(|(name, thread)| thread.join().is_err().then_some(name)).collect()
+        // The others of a lane are still worth a try when one fails.
+        wanted.filter(|(_, scenario)| thread::scope(|s| s.spawn(|| scenario(&world)).join().is_err())).map(|(name, _)| *name).collect()
+    };
+    let failed: Vec<&str> = thread::scope(|scope| {
+        let running: Vec<_> = lanes.into_iter().map(|scenarios| scope.spawn(|| lane(scenarios))).collect();
+        running.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
     });
     assert!(failed.is_empty(), "failed: {}", failed.join(", "));
 }

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The master key of every world.
 pub const MASTER: &str = "sk-keyroll-test-master-0123456789";
@@ -57,7 +57,7 @@ impl World {
         let postgres = Postgres::start(&place.join("schema.sql"));
         let database = postgres.server.as_ref().map_or(0, |s| s.port);
         let upstream = upstream();
-        let config = dir.path().join("config.json");
+        let config = dir.path().join("config.yaml");
         let mut general = json!({"master_key": MASTER, "proxy_batch_write_at": 1});
         if let Some(seconds) = cache {
             general["user_api_key_cache_ttl"] = json!(seconds);
@@ -180,7 +180,18 @@ fn gateway(python: &Path, place: &Path, config: &Path, dir: &Path, port: u16, da
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         .env("PRISMA_QUERY_ENGINE_BINARY", place.join("engine/query-engine.js"))
         .env("PRISMA_HOME_DIR", place.join("prisma"));
-    Server::start(&mut command, dir, &format!("litellm-{port}"), port, || http_status(port, "/health/readiness") == Some(200))
+    // It imports for ten seconds on an idle machine, and for minutes on a busy one.
+    let server = Server::start(&mut command, dir, &format!("litellm-{port}"), port, || true);
+    let began = Instant::now();
+    while http_status(port, "/health/readiness") != Some(200) {
+        let gone = fs::read_to_string(format!("/proc/{}/stat", server.pid())).is_ok_and(|stat| stat.contains(") Z "));
+        if gone || began.elapsed() > Duration::from_secs(240) {
+            let log = fs::read_to_string(dir.join(format!("litellm-{port}.log"))).unwrap_or_default();
+            panic!("LiteLLM did not get ready:\n{}", log.get(log.len().saturating_sub(2000)..).unwrap_or(&log));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    server
 }
 
 /// An upstream that answers every chat, each time with another id: the gateway's log takes that id for its own.
