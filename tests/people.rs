@@ -1,6 +1,6 @@
 //! What people and schedules do with a run: stop it, step it, tick it, answer it, unlock it, and write policies the short way.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 
