@@ -58,6 +58,14 @@ impl Scenario {
         Self::Straggler,
     ];
 
+    /// Nothing in it is a reason to turn back.
+    pub(crate) fn goes_through(self) -> bool {
+        match self {
+            Self::Forward | Self::Chosen | Self::Provider | Self::Emergency | Self::Straggler => true,
+            Self::CanaryFails | Self::HoldFails | Self::AskedBack => false,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
