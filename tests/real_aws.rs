@@ -1,7 +1,7 @@
 //! AWS Secrets Manager on two servers that imitate it: the store contract, and whole rotations through the binary.
 //!
 //! What the two get wrong is different, and what both get wrong is held against the strict stand-in in `aws.rs`.
-#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, unreachable_pub, reason = "a test may")]
 
 #[path = "doubles/aws.rs"]
 mod aws;

@@ -7,7 +7,7 @@ use crate::secret::{FingerprintKey, NoRandomness, SecretText, random_id};
 
 const PREFIX: &str = "kr-";
 const MAC: usize = 32;
-const AGENT: &str = concat!("keyroll/", env!("CARGO_PKG_VERSION"), " (");
+const AGENT: &str = "keyroll/";
 
 /// A new id.
 ///
@@ -28,12 +28,14 @@ pub fn is_ours(key: &FingerprintKey, id: &str) -> bool {
 /// The user agent of one of our calls: the id again, for gateways that keep nothing else of a refused call, and the number of the place
 /// that was called.
 pub fn agent(id: &str, place: usize) -> String {
-    format!("{AGENT}{id}; {place})")
+    format!("{AGENT}{} ({id}; {place})", env!("CARGO_PKG_VERSION"))
 }
 
 /// The id and the place that a user agent of ours names; whether the id is ours is another question.
 pub fn of_agent(text: &str) -> Option<(&str, usize)> {
-    let (id, place) = text.strip_prefix(AGENT)?.strip_suffix(')')?.split_once("; ")?;
+    // Any version: a run may be resumed by a newer program.
+    let (_, call) = text.strip_prefix(AGENT)?.strip_suffix(')')?.split_once(" (")?;
+    let (id, place) = call.split_once("; ")?;
     Some((id, place.parse().ok()?))
 }
 
@@ -55,7 +57,8 @@ mod tests {
         let id = make(&key).unwrap();
         assert!(is_ours(&key, &id) && !is_ours(&other, &id));
         assert_eq!(of_agent(&agent(&id, 3)), Some((id.as_str(), 3)));
-        assert_eq!([of_agent("curl/8"), of_agent(&id), of_agent(&format!("{AGENT}{id})"))], [None, None, None]);
+        assert_eq!(of_agent("keyroll/0.0.1 (kr-x; 0)"), Some(("kr-x", 0)));
+        assert_eq!([of_agent("curl/8"), of_agent(&id), of_agent(&format!("keyroll/1 ({id})"))], [None, None, None]);
         let mut changed = id.clone();
         changed.pop();
         assert!(!is_ours(&key, &changed) && !is_ours(&key, "kr-") && !is_ours(&key, "kr-a-b"));

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The master key of every world.
 pub const MASTER: &str = "sk-keyroll-test-master-0123456789";
@@ -57,7 +57,7 @@ impl World {
         let postgres = Postgres::start(&place.join("schema.sql"));
         let database = postgres.server.as_ref().map_or(0, |s| s.port);
         let upstream = upstream();
-        let config = dir.path().join("config.json");
+        let config = dir.path().join("config.yaml");
         let mut general = json!({"master_key": MASTER, "proxy_batch_write_at": 1});
         if let Some(seconds) = cache {
             general["user_api_key_cache_ttl"] = json!(seconds);
@@ -112,7 +112,8 @@ impl World {
     /// Status of a chat of this caller at an instance; 0 when none came.
     pub fn chat(&self, instance: usize, key: &str, caller: &str) -> u16 {
         let body = json!({"model": "demo-small", "user": caller, "max_tokens": 4, "messages": [{"role": "user", "content": "hello"}]});
-        call(self.ports[instance], "POST", "/v1/chat/completions", key, &[("user-agent", caller)], Some(&body)).map_or(0, |(status, _)| status)
+        call(self.ports[instance], "POST", "/v1/chat/completions", key, &[("user-agent", caller)], Some(&body))
+            .map_or(0, |(status, _)| status)
     }
 }
 
@@ -138,12 +139,17 @@ impl Postgres {
             command
         };
         let data = dir.path().join("data");
-        let made = as_nobody(bin.join("initdb")).args(["-A", "trust", "-U", "litellm", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).output();
+        let made =
+            as_nobody(bin.join("initdb")).args(["-A", "trust", "-U", "litellm", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).output();
         let made = made.unwrap_or_else(|e| panic!("initdb: {e}"));
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
         let mut command = as_nobody(postgres);
-        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"]).arg(dir.path());
+        command
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
+            .arg(dir.path());
         let logs = tempfile::tempdir().unwrap_or_else(|e| panic!("no folder: {e}"));
         let psql = |database: &str, more: &[&str]| {
             let mut psql = Command::new(if bin.join("psql").exists() { bin.join("psql") } else { "psql".into() });
@@ -174,7 +180,18 @@ fn gateway(python: &Path, place: &Path, config: &Path, dir: &Path, port: u16, da
         .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         .env("PRISMA_QUERY_ENGINE_BINARY", place.join("engine/query-engine.js"))
         .env("PRISMA_HOME_DIR", place.join("prisma"));
-    Server::start(&mut command, dir, &format!("litellm-{port}"), port, || http_status(port, "/health/readiness") == Some(200))
+    // It imports for ten seconds on an idle machine, and for minutes on a busy one.
+    let server = Server::start(&mut command, dir, &format!("litellm-{port}"), port, || true);
+    let began = Instant::now();
+    while http_status(port, "/health/readiness") != Some(200) {
+        let gone = fs::read_to_string(format!("/proc/{}/stat", server.pid())).is_ok_and(|stat| stat.contains(") Z "));
+        if gone || began.elapsed() > Duration::from_secs(240) {
+            let log = fs::read_to_string(dir.join(format!("litellm-{port}.log"))).unwrap_or_default();
+            panic!("LiteLLM did not get ready:\n{}", log.get(log.len().saturating_sub(2000)..).unwrap_or(&log));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    server
 }
 
 /// An upstream that answers every chat, each time with another id: the gateway's log takes that id for its own.
@@ -195,7 +212,10 @@ fn upstream() -> u16 {
                     "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
                 .to_string();
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
             });
         }
@@ -245,43 +265,71 @@ pub fn call(port: u16, method: &str, path: &str, bearer: &str, headers: &[(&str,
     Some((status, answer.body.unwrap_or_default()))
 }
 
-/// Stands before an instance and loses the first answer to a request whose first line begins like this.
-pub struct Lossy {
+/// Stands before an instance and interferes with the first request whose first line begins in a certain way.
+pub struct Interferer {
     /// Where it answers.
     pub port: u16,
-    /// How many answers it has lost.
-    pub lost: Arc<AtomicU64>,
+    /// How often it has interfered: once at most.
+    pub done: Arc<AtomicU64>,
 }
 
-impl Lossy {
-    /// Lets everything through but the first answer to such a request; the request itself arrives.
+/// What is done to one request.
+#[derive(Clone, Copy)]
+enum Harm {
+    /// It arrives, and its answer does not.
+    Lose,
+    /// It arrives with another text of the same length in it.
+    Rewrite(&'static str, &'static str),
+}
+
+impl Interferer {
+    /// Loses the answer.
     ///
     /// # Panics
     /// When there is no port.
-    pub fn before(target: u16, begins: &'static str) -> Self {
+    pub fn losing(target: u16, begins: &'static str) -> Self {
+        Self::before(target, begins, Harm::Lose)
+    }
+
+    /// Puts one text in the place of another one.
+    ///
+    /// # Panics
+    /// When there is no port, or the texts differ in length.
+    pub fn rewriting(target: u16, begins: &'static str, from: &'static str, to: &'static str) -> Self {
+        assert_eq!(from.len(), to.len(), "the length of the request must stay");
+        Self::before(target, begins, Harm::Rewrite(from, to))
+    }
+
+    fn before(target: u16, begins: &'static str, harm: Harm) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|e| panic!("no port: {e}"));
         let port = listener.local_addr().map(|a| a.port()).unwrap_or_default();
-        let lost = Arc::new(AtomicU64::new(0));
-        let counter = lost.clone();
+        let done = Arc::new(AtomicU64::new(0));
+        let counter = done.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let counter = counter.clone();
-                thread::spawn(move || relay(stream, target, begins, &counter));
+                thread::spawn(move || relay(stream, target, begins, harm, &counter));
             }
         });
-        Self { port, lost }
+        Self { port, done }
     }
 }
 
-fn relay(mut client: TcpStream, target: u16, begins: &str, lost: &AtomicU64) -> Option<()> {
+fn relay(mut client: TcpStream, target: u16, begins: &str, harm: Harm, done: &AtomicU64) -> Option<()> {
     client.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
     loop {
-        let request = read_message(&mut client)?;
+        let mut request = read_message(&mut client)?;
+        let meant = request.head.starts_with(begins) && done.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if let (true, Harm::Rewrite(from, to)) = (meant, harm) {
+            let text = String::from_utf8_lossy(&request.raw).into_owned();
+            assert!(text.contains(from), "nothing to rewrite in the request");
+            request.raw = text.replacen(from, to, 1).into_bytes();
+        }
         let mut server = TcpStream::connect(("127.0.0.1", target)).ok()?;
         server.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
         server.write_all(&request.raw).ok()?;
         let answer = read_message(&mut server)?;
-        if request.head.starts_with(begins) && lost.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if let (true, Harm::Lose) = (meant, harm) {
             let _ = client.shutdown(Shutdown::Both);
             return None;
         }

@@ -16,7 +16,7 @@ pub enum AnyUsage {
     /// Log files with one JSON document per line.
     Jsonl(Box<JsonlUsage>),
     /// LiteLLM's spend log, behind its API.
-    LiteLlm(LiteLlmUsage),
+    LiteLlm(Box<LiteLlmUsage>),
     /// None at all.
     Nothing(NoUsage),
 }

@@ -31,8 +31,6 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    pub(crate) const ALL: [Self; 4] = [Self::Cookies, Self::Expiry, Self::Chosen, Self::Linked];
-
     pub(crate) fn description(self) -> &'static str {
         match self {
             Self::Cookies => include_str!("cookies.yaml"),

@@ -69,7 +69,7 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn new(described: Rc<HttpGateway>, credential: SecretText, exchange: Exchange) -> std::result::Result<Self, HttpProblem> {
         let base = http::address(described.url.as_str())?;
-        let system = format!("the described gateway at {}", base.as_str().trim_end_matches('/'));
+        let system = base.as_str().trim_end_matches('/').to_owned();
         Ok(Self { system, described, base, credential, exchange, session: RefCell::new(None), ahead: Cell::new(None) })
     }
 
@@ -236,7 +236,7 @@ impl Admin {
     /// Something that a pointer of the policy should lead to is not there.
     pub(super) fn nothing_at(&self, op: Op<'_>, field: &str, pointer: &str, document: &Value) -> PortError {
         let why = format!("`gateway.http.{field}: {pointer}` leads to nothing usable; the answer is {}", structure(document));
-        self.unreadable(op, why)
+        PortError::Unreadable { system: format!("{} to {} {}", self.system, op.method(), op.request.path), why }
     }
 
     /// The call could not be made of its description; nothing was sent.
@@ -245,7 +245,7 @@ impl Admin {
     }
 
     fn named(&self, op: Op<'_>) -> String {
-        format!("`gateway.http.{}` ({} {})", op.field, op.method(), op.request.path)
+        format!("`gateway.http.{}`", op.field)
     }
 
     pub(super) fn unreachable(&self, problem: &HttpProblem, may_have_happened: bool) -> PortError {
@@ -254,7 +254,7 @@ impl Admin {
 
     fn said(&self, op: Op<'_>, answer: &Answer, hint: &str) -> String {
         let body = answer.json().map_or_else(|| "no JSON".to_owned(), |document| structure(&document));
-        format!("{} was answered with status {}, {body}; {hint}", self.named(op), answer.status)
+        format!("{} ({} {}): status {}; {hint}; the answer is {body}", self.named(op), op.method(), op.request.path, answer.status)
     }
 
     pub(super) fn not_read(&self, op: Op<'_>, answer: &Answer) -> PortError {

@@ -127,7 +127,11 @@ impl LiteLlmGateway {
 impl Gateway for LiteLlmGateway {
     async fn identity(&self) -> Result<GatewayIdentity> {
         let user: User = self.admin.get("read who we are", &["user", "info"], &[]).await?;
-        let ready: Ready = self.admin.get("read its version", &["health", "readiness", "details"], &[]).await?;
+        let ready: Ready = match self.admin.get("read its version", &["health", "readiness", "details"], &[]).await {
+            // Where there are no details, readiness itself says it, or nothing does.
+            Err(PortError::Conflict { .. }) => self.admin.get("read its version", &["health", "readiness"], &[]).await?,
+            answer => answer?,
+        };
         Ok(GatewayIdentity {
             base: self.admin.base(),
             tenant: "litellm".into(),

@@ -71,7 +71,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// It counts as a row of this part; one without a time counts everywhere, so that it is never thought to be known.
+    /// It is a row of this part. One without a time is in none, so that its part is never thought to be known.
     pub(super) fn within(&self, part: Part) -> bool {
         self.at.is_some_and(|at| part.holds(at))
     }
