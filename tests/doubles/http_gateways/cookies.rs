@@ -55,9 +55,11 @@ fn respond(world: &mut World, request: &Request, password: &str) -> Response {
     }
     let cookies: Vec<&str> = request.header("cookie").split("; ").collect();
     let session = cookies.iter().find_map(|c| c.strip_prefix("sid="));
+    let politely = world.has("denies_with_200");
     let known = world.sessions.iter_mut().find(|(s, left)| Some(s.as_str()) == session && *left > 0);
     match known {
         Some((_, left)) if request.header("x-user-id") == "77" => *left -= 1,
+        _ if politely => return bad("not logged in"),
         _ => return Response::json(401, json!({"success": false, "message": "not logged in"})),
     }
     match (method, path.as_slice()) {
