@@ -1,6 +1,6 @@
 //! Gateways that only a policy describes: whole rotations through the binary, against doubles of several shapes.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "doubles/http_gateways/mod.rs"]
 mod http_gateways;
