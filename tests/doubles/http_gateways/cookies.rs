@@ -46,7 +46,7 @@ fn respond(world: &mut World, request: &Request, password: &str) -> Response {
             return bad("wrong user or password");
         }
         world.logins += 1;
-        let session = format!("s{}-{}", world.logins, &sha256_hex(password.as_bytes())[..8]);
+        let session = format!("s{}-{}", world.logins, sha256_hex(password.as_bytes()).get(..8).unwrap());
         // Runs out after a few calls: a client that logs in once is thrown out in the middle.
         world.sessions.push((session.clone(), 12));
         return good(json!({"id": 77}))
@@ -55,9 +55,11 @@ fn respond(world: &mut World, request: &Request, password: &str) -> Response {
     }
     let cookies: Vec<&str> = request.header("cookie").split("; ").collect();
     let session = cookies.iter().find_map(|c| c.strip_prefix("sid="));
+    let politely = world.has("denies_with_200");
     let known = world.sessions.iter_mut().find(|(s, left)| Some(s.as_str()) == session && *left > 0);
     match known {
         Some((_, left)) if request.header("x-user-id") == "77" => *left -= 1,
+        _ if politely => return bad("not logged in"),
         _ => return Response::json(401, json!({"success": false, "message": "not logged in"})),
     }
     match (method, path.as_slice()) {

@@ -84,7 +84,7 @@ impl World {
         self.made += 1;
         let secret = chosen.unwrap_or_else(|| {
             let drawn = sha256_hex(format!("{} {:?} {}", self.made, std::time::SystemTime::now(), name).as_bytes());
-            format!("gw-{}", &drawn[..40])
+            format!("gw-{}", drawn.get(..40).unwrap())
         });
         self.keys.push(Key {
             id: format!("k{}", 1000 + self.made),

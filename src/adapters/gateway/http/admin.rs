@@ -109,12 +109,18 @@ impl Admin {
             let call = self.outgoing(op, values, url.clone(), Calls::Reading, before.as_deref())?;
             let answer = self.exchange.send(call).await.map_err(|e| self.unreachable(&e, false))?;
             self.saw(&answer);
-            if last || before.is_none() || !matches!(answer.status, 401 | 403) {
+            if last || before.is_none() || !self.thrown_out(op, &answer) {
                 return Ok(answer);
             }
             before = self.session(Some(0)).await?;
         }
         Err(self.unreadable(op, "it was not answered"))
+    }
+
+    /// What a session that ran out looks like: a refusal, a redirect to a login page, or a success that says it is none.
+    fn thrown_out(&self, op: Op<'_>, answer: &Answer) -> bool {
+        let denied = || answer.json().is_some_and(|document| self.conditions(op).iter().any(|condition| !condition.holds(&document)));
+        matches!(answer.status, 300..=399 | 401 | 403) || (answer.is_success() && denied())
     }
 
     /// Changes something, once. The document is null where the answer has none.
