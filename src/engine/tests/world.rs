@@ -48,6 +48,7 @@ pub(super) type Inquiry = Option<(KeyId, Option<KeyId>, Time, Time)>;
 /// What the world answers. Of several answers each is given once, the last for ever.
 pub(super) struct World {
     pub(super) keys: RefCell<VecDeque<Vec<KeyFacts>>>,
+    pub(super) listed: RefCell<Vec<Time>>,
     pub(super) slot: RefCell<VecDeque<Snapshot>>,
     pub(super) store: StoreCaps,
     pub(super) models: Vec<(ModelName, KeyId)>,
@@ -72,6 +73,7 @@ impl World {
     pub(super) fn new() -> Self {
         Self {
             keys: RefCell::new([vec![key("old", ""), key("other", "")]].into()),
+            listed: RefCell::new(vec![]),
             slot: RefCell::new([Snapshot::default()].into()),
             store: StoreCaps { swap: Swap::CompareAndSet, read_back: true, late_write: LateWrite::Impossible, shared_document: false },
             models: vec![],
@@ -143,6 +145,7 @@ impl Gateway for World {
         Ok(Time(self.wall.get() + 7_000))
     }
     async fn list(&self) -> Result<Vec<KeyFacts>> {
+        self.listed.borrow_mut().push(Time(self.wall.get()));
         self.answer(&self.keys)
     }
     async fn mint(&self, _: MintRequest<'_>) -> Result<Minted> {
