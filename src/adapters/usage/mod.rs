@@ -14,9 +14,9 @@ use crate::rotation::{UsagePlan, UsageTable};
 /// Any usage source of this build.
 pub enum AnyUsage {
     /// Log files with one JSON document per line.
-    Jsonl(JsonlUsage),
+    Jsonl(Box<JsonlUsage>),
     /// LiteLLM's spend log, behind its API.
-    LiteLlm(LiteLlmUsage),
+    LiteLlm(Box<LiteLlmUsage>),
     /// None at all.
     Nothing(NoUsage),
 }

@@ -47,7 +47,7 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &LiteLlm) -> Result<Conn
         gateway: AnyGateway::LiteLlm(gateway),
         prober: AnyProber::LiteLlm(LiteLlmProber::new(endpoints, timeout, ca_pem)),
         admin: Some(admin),
-        log: OwnLog::Source(Box::new(AnyUsage::LiteLlm(usage))),
+        log: OwnLog::Source(Box::new(AnyUsage::LiteLlm(Box::new(usage)))),
         timeout,
         place: None,
         sandbox: None,

@@ -40,7 +40,7 @@ pub(super) fn usage(policy: &Policy, own: OwnLog, fingerprints: &Rc<FingerprintK
     if let Some(Usage::Jsonl(log)) = policy.usage.first() {
         settings.shards = log.shards;
     }
-    JsonlUsage::new(settings).map(AnyUsage::Jsonl).map_err(|e| Fault::usage(e.to_string()))
+    JsonlUsage::new(settings).map(|source| AnyUsage::Jsonl(Box::new(source))).map_err(|e| Fault::usage(e.to_string()))
 }
 
 /// The policy's JSON pointers as a mapping: any 401 counts as a refusal of the credential.

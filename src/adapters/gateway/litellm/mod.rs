@@ -12,7 +12,7 @@ mod tests;
 
 pub use prober::LiteLlmProber;
 
-use super::sandbox::Access;
+use super::Access;
 use super::wire::{Admin, Http};
 use crate::ports::{Gateway, MintRequest, Minted, PortError, Result};
 use crate::rotation::{
