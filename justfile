@@ -32,3 +32,7 @@ doc:
 # A failing seed of the simulator, again.
 replay seed:
     cargo run --release --example simulate -- --replay {{seed}}
+
+# Small changes of the pure core that no test notices: hours on two cores; `just mutants gate`, `just mutants rotation 0/8`.
+mutants *arguments:
+    tests/mutants/run.sh {{arguments}}

@@ -1,6 +1,6 @@
 //! The store contract on AWS Secrets Manager as it is documented, by the strict stand-in; and what the contract is worth: an adapter that
 //! does it wrong does not pass.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "doubles/aws.rs"]
 mod aws;
@@ -11,6 +11,8 @@ mod proxy;
 #[path = "aws/refusals.rs"]
 mod refusals;
 mod stores;
+#[path = "aws/strict.rs"]
+mod strict;
 #[path = "doubles/world.rs"]
 mod world;
 

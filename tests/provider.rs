@@ -279,7 +279,7 @@ fn rollback_from_hold_puts_every_model_back_and_removes_the_new_key() {
     assert_ne!(upstream.models(), before);
     upstream.place.keyroll(&["rollback", "--reason", "test"]).ends(0);
     assert_eq!(upstream.models(), before);
-    assert_eq!(upstream.keys(), [upstream.old.clone()]);
+    assert_eq!(upstream.keys(), std::slice::from_ref(&upstream.old));
     upstream.nobody_failed();
     upstream.verifies();
     assert!(upstream.gaps().contains("issued in vain"), "the new value may be alive at the provider: {}", upstream.gaps());

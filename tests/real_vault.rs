@@ -1,4 +1,5 @@
 //! The Vault store on OpenBao, the real server.
+#![cfg(feature = "vault")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "stores/bao_logins.rs"]
@@ -12,7 +13,7 @@ mod consumers;
 mod openbao;
 #[path = "servers/proxy.rs"]
 mod proxy;
-#[allow(unreachable_pub, clippy::allow_attributes, reason = "shared by test binaries")]
+#[expect(unreachable_pub, reason = "shared by test binaries")]
 mod servers;
 mod stores;
 #[path = "stores/whole.rs"]

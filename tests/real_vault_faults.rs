@@ -1,5 +1,6 @@
 //! Whole rotations of a slot in OpenBao, killed before and after every write to it, with every write's answer lost, and with the server,
 //! the token and people against it.
+#![cfg(feature = "vault")]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
 #[path = "stores/bao_stage.rs"]
@@ -11,7 +12,7 @@ mod consumers;
 mod openbao;
 #[path = "servers/proxy.rs"]
 mod proxy;
-#[allow(unreachable_pub, clippy::allow_attributes, reason = "shared by test binaries")]
+#[expect(unreachable_pub, reason = "shared by test binaries")]
 mod servers;
 mod stores;
 #[path = "stores/whole.rs"]

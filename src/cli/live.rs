@@ -2,7 +2,7 @@
 
 use super::out::{Out, Tone};
 use crate::engine::Observer;
-use crate::rotation::{Course, Done, Effect, Kind, Outcome, Point, Record, Run, Time, Verdict, Which};
+use crate::rotation::{Course, Done, Effect, Kind, Outcome, Point, Record, Reload, Run, Time, Verdict, Which};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
@@ -69,11 +69,9 @@ impl<'a> Live<'a> {
         let all = checks.iter().all(|c| c.verdict.advances());
         if all {
             let names: Vec<&str> = checks.iter().filter(|c| c.verdict == Verdict::Pass).map(|c| c.check.as_str()).collect();
-            let what = format!(
-                "{} {}",
-                point_words(point, run),
-                self.out.paint(Tone::Dim, &clip(&format!("{passed} of {}: {}", checks.len(), names.join(", "))))
-            );
+            let what = point_words(point, run);
+            let which = self.fit(6 + what.chars().count(), &format!("{passed} of {}: {}", checks.len(), names.join(", ")));
+            let what = format!("{what} {}", self.out.paint(Tone::Dim, &which));
             self.line(&format!("   {} {what}", self.out.paint(Tone::Good, "✓")));
         }
         for check in checks.iter().filter(|c| c.verdict != Verdict::Pass && changed(c)) {
@@ -245,7 +243,10 @@ pub(crate) fn words(effect: &Effect, run: &Run) -> String {
         Effect::Stage { slot: n, .. } => format!("stage it in {}", slot(n)),
         Effect::Promote { slot: n, .. } => format!("promote in {}", slot(n)),
         Effect::Repoint { model, to } => format!("repoint {model} to the {} provider key", key(to)),
-        Effect::Reload { app, .. } => format!("reload {app}"),
+        Effect::Reload { app, .. } => match run.plan.consumers.iter().find(|c| c.app == *app) {
+            Some(c) if matches!(c.reload, Reload::ByHand) => format!("ask {} to reload {app} by hand", c.owner),
+            Some(_) | None => format!("reload {app}"),
+        },
         Effect::Disable { key: w, id, .. } => format!("disable the {} key {id}", key(w)),
         Effect::Enable { key: w, id } => format!("enable the {} key {id}", key(w)),
         Effect::Delete { key: w, id } => format!("delete the {} key {id}", key(w)),

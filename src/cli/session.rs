@@ -250,7 +250,7 @@ pub(crate) fn conclude(stop: &Stop, run: &Run, out: &Out) -> u8 {
         }
     }
     if let Some((digest, place)) = &run.sealed {
-        out.say(&format!("  evidence  {place}\n  manifest  sha256 {digest}"));
+        out.say(&format!("  evidence  {place}\n  manifest  {digest}"));
     }
     code
 }

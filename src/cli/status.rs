@@ -63,7 +63,10 @@ pub(crate) fn status(run: &Run, records: &[Record], held: bool) -> Status {
         }
         if let Some(gate) = &run.gate {
             let open = gate.checks.iter().filter(|c| !c.verdict.advances());
-            blocked_by.extend(open.map(|c| format!("{}/{}: {}", point_name(&gate.point), c.check, c.why)));
+            let open: Vec<_> = open.collect();
+            // A run that parked for its gate says the same twice; the checks say it with their names.
+            blocked_by.retain(|b| !open.iter().any(|c| b.contains(&c.why)));
+            blocked_by.extend(open.iter().map(|c| format!("{}/{}: {}", point_name(&gate.point), c.check, c.why)));
         }
         if todo.is_empty() {
             todo.push(format!("keyroll resume {}", run.id));
@@ -185,7 +188,8 @@ pub(crate) fn why(run: &Run, status: &Status) -> String {
             text.push_str(&format!("  {:<12} {}: {}\n", verdict, check.check, check.why));
         }
     }
-    for blocked in &status.blocked_by {
+    let listed = |b: &&String| run.gate.as_ref().is_some_and(|g| b.starts_with(&format!("{}/", point_name(&g.point))));
+    for blocked in status.blocked_by.iter().filter(|b| !listed(b)) {
         text.push_str(&format!("It waits for: {blocked}\n"));
     }
     text.push_str(&format!("The old key is {}.", status.old_key));

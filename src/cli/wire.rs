@@ -31,6 +31,7 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
 
 /// All ports of one process.
@@ -70,7 +71,7 @@ impl Wired {
         let scrubber = Scrubber::new();
         let references = Rc::new(References { withhold: withheld.clone(), scrubber: scrubber.clone(), ask: credentials::ask(out) });
         let fingerprints = Rc::new(credentials::fingerprint_key(policy, state, run, &references).await?);
-        let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, fingerprints: &fingerprints };
+        let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, state, fingerprints: &fingerprints };
         let mut slots = Vec::new();
         for slot in &policy.slots {
             slots.extend(store::store(slot, &tools).await?);

@@ -22,6 +22,8 @@ mod perform;
 mod recover;
 mod session;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use look::{Pick, Wanted, inventory};
 pub use people::who_breaks;

@@ -25,7 +25,6 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             let last = self.stamp().at >= deadline;
             match self.ports.consumers().surviving(child, last).await {
                 Ok(false) => return Ok(()),
-                Ok(true) if last => {}
                 Ok(true) => {}
                 Err(e) => return Err(self.unreachable(&e.to_string())),
             }

@@ -23,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>) -> Found {
     if !unknown.is_empty() {
         let names: Vec<String> = unknown.iter().map(|c| callers::shown(c.as_str())).collect();
         return Ok(Finding::inconclusive(format!(
-            "the old key is used by {}, and no consumer entry claims it: find its owner, then list it and plan again, or `keyroll except` it by name",
+            "the old key is used by {}, and no consumer entry claims it: find its owner, then list it and plan again, or `keyroll amend --except NAME --reason TEXT`",
             listed(&names)
         ))
         .count_of("unknown", names.len())

@@ -254,7 +254,7 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",
             "nothing shows who still uses the old key",
-            "add a `usage:` source with request rows",
+            "add a `usage:` source with request rows, or say `accept: [unobserved_log]` and waive what only a log could show",
         )),
     }
     if !inventory.usage.sees_refused && !accepts("refused_callers_not_observable") {

@@ -137,10 +137,39 @@ fn phase(out: &mut String, phase: Phase) -> std::fmt::Result {
 
 fn needs(out: &mut String, plan: &Plan, place: Place) -> std::fmt::Result {
     let Some(gate) = plan.gates.iter().find(|g| g.point == place) else { return Ok(()) };
-    for check in &gate.checks {
+    // What was asked a few lines above is asked afresh before a change that hurts; a reader needs to see only what is added.
+    let before = match place {
+        Place::BeforeDisable => asks(plan, Place::Drained),
+        Place::BeforeDelete => asks(plan, Place::Soaked),
+        Place::Bound
+        | Place::Prepared
+        | Place::Canary
+        | Place::Reloaded
+        | Place::Flipped
+        | Place::Drained
+        | Place::Soaked
+        | Place::Gone
+        | Place::Complete
+        | Place::OldAccepted
+        | Place::Returned
+        | Place::NewDrained
+        | Place::NewSoaked
+        | Place::Undone => Vec::new(),
+    };
+    let (again, first): (Vec<&Check>, Vec<&Check>) = gate.checks.iter().partition(|c| before.contains(&&c.ask));
+    if !again.is_empty() {
+        let ids: Vec<&str> = again.iter().map(|c| c.id.as_str()).collect();
+        writeln!(out, "      ? judged again, at this very moment: {}", ids.join(", "))?;
+    }
+    for check in first {
         writeln!(out, "      ? {}", words(check, plan))?;
     }
     Ok(())
+}
+
+/// What a gate of the plan asks.
+fn asks(plan: &Plan, place: Place) -> Vec<&Ask> {
+    plan.gates.iter().filter(|g| g.point == place).flat_map(|g| &g.checks).map(|c| &c.ask).collect()
 }
 
 /// One check in words.

@@ -1,8 +1,8 @@
 //! The fold: how each record changes what a run knows.
 
 use super::{
-    Approval, Asked, By, CallClass, Course, Done, Drift, Effect, EffectKind, Failed, Failure, GATE_SEMANTICS, GateState, Illegal, Judged,
-    NewKey, OldKey, Open, Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
+    Approval, Asked, By, CallClass, Course, Done, Effect, EffectKind, Failed, Failure, GATE_SEMANTICS, GateState, Illegal, Judged, NewKey,
+    OldKey, Open, Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
 };
 use std::sync::Arc;
 
@@ -360,6 +360,7 @@ impl Run {
                     Which::Old => self.old = OldKey::Enabled,
                     Which::New => {
                         self.new_enabled(true);
+                        self.reopened_by_unknown = true;
                         self.since.back = Some(stamp.clone());
                         self.passed.remove(&Point::NewDrained);
                         self.passed.remove(&Point::NewSoaked);
@@ -424,7 +425,7 @@ impl Run {
         }
     }
 
-    fn new_enabled(&mut self, enabled: bool) {
+    pub(super) fn new_enabled(&mut self, enabled: bool) {
         if let Some(new) = &mut self.new {
             new.enabled = enabled;
         }
@@ -476,61 +477,16 @@ impl Run {
         self.turned_in = Some(self.phase);
         self.flip = self.flip.saturating_add(1);
         self.failed = None;
+        // Whom the way forward waited for keeps the key that he needs.
+        self.reopened_by_unknown = false;
         self.forget_gates();
     }
 
-    fn forget_gates(&mut self) {
+    pub(super) fn forget_gates(&mut self) {
         self.passed.clear();
         self.gate = None;
         self.asked = None;
         self.approved = None;
         self.looked = false;
-    }
-
-    fn amend(&mut self, accepts: &[Drift]) {
-        for drift in accepts {
-            self.drift.retain(|d| d != drift);
-            // What becomes part of the run's own state is no difference any more; the same thing happening again is a new one.
-            if matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled) {
-                // What others switched, the nodes must hear of too before a reading counts.
-                self.changed = self.stamp.clone().map(|stamp| (stamp, *drift == Drift::OldEnabled));
-            }
-            let absorbed = matches!(
-                drift,
-                Drift::OldDisabled
-                    | Drift::OldEnabled
-                    | Drift::NewDisabled
-                    | Drift::NewGone
-                    | Drift::NewReference { .. }
-                    | Drift::Model { .. }
-            );
-            if !absorbed {
-                self.amended.push(drift.clone());
-            }
-            match drift {
-                Drift::OldDisabled | Drift::OldGone => self.old = OldKey::OffByOthers,
-                Drift::OldEnabled => self.old = OldKey::Enabled,
-                Drift::NewDisabled => {
-                    self.new_enabled(false);
-                    if let Some(new) = &mut self.new {
-                        new.off_by_others = true;
-                    }
-                }
-                Drift::NewGone => self.new = None,
-                Drift::NewReference { model } => self.take_along(model),
-                Drift::Model { model, seen } => self.leave_model(model, seen),
-                Drift::OtherGateway { .. }
-                | Drift::LostCapability { .. }
-                | Drift::OldScope { .. }
-                | Drift::NewScope { .. }
-                | Drift::Twins { .. }
-                | Drift::SlotCurrent { .. }
-                | Drift::SlotPending { .. } => {}
-            }
-        }
-        self.failed = None;
-        self.reopened_by_unknown = false;
-        self.rejected = None;
-        self.forget_gates();
     }
 }

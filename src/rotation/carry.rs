@@ -1,6 +1,6 @@
 //! Models of a provider key that appear, or are moved by others, while the run is under way.
 
-use super::{Ask, Course, Drift, KeyId, Kind, ModelName, Must, OldKey, Phase, Point, Run, Verdict, Which};
+use super::{Ask, Course, Drift, Kind, ModelName, Must, OldKey, Phase, Point, Run, Verdict, Which};
 
 impl Run {
     /// Takes along every model that appeared on the key that goes, where the policy says so; what is left is for a person.
@@ -22,19 +22,6 @@ impl Run {
         for point in [Point::NewDrained, Point::NewSoaked] {
             self.passed.remove(&point);
         }
-    }
-
-    /// A person accepts where others pointed a model: it is theirs, unless it points at one of the two keys.
-    pub(super) fn leave_model(&mut self, model: &ModelName, seen: &str) {
-        let at = |id: &KeyId| id.as_str() == seen;
-        if at(&self.plan.old.id) {
-            self.models.insert(model.clone(), Which::Old);
-        } else if self.new.as_ref().is_some_and(|n| at(&n.id)) {
-            self.models.insert(model.clone(), Which::New);
-        } else {
-            self.models.remove(model);
-        }
-        self.back_to(Phase::Flip);
     }
 
     /// What was shown in this phase and after it must be shown again.

@@ -12,10 +12,12 @@
 //! | `run`, `apply` | the state, and how records change it |
 //! | `next/` | the way forward and the way back |
 //! | `drift` | expected against seen |
+//! | `amend` | a person accepts what differs |
 //! | `carry` | models of a provider key that appear, or are moved by others, meanwhile |
 //! | `plan`, `capability`, `verdict` | data that the rest is written in |
 //! | `ids`, `time` | names and instants |
 
+mod amend;
 mod apply;
 mod capability;
 mod carry;

@@ -91,7 +91,7 @@ pub struct Run {
     pub changed: Option<(Stamp, bool)>,
     /// What the gateway can do: the weaker of plan and now.
     pub caps: GatewayCaps,
-    /// A re-open by an unknown caller waits for a person.
+    /// A re-open by an unknown caller waits for a person; on the way back, that of any caller.
     pub reopened_by_unknown: bool,
     /// Steps that keep the run from going on.
     pub stuck: Option<(String, Vec<String>)>,

@@ -23,7 +23,8 @@ fn refused(change: fn(&mut crate::aws::Secret)) -> (String, String) {
 
 #[test]
 fn what_others_rule_over_is_warned_of_and_refused_by_name() {
-    let cases: [(fn(&mut crate::aws::Secret), &str); 6] = [
+    type Change = fn(&mut crate::aws::Secret);
+    let cases: [(Change, &str); 6] = [
         (|s| s.managed = true, "managed rotation"),
         (|s| s.owner = Some("rds".into()), "rds"),
         (|s| s.deleted = true, "scheduled for deletion"),

@@ -97,6 +97,9 @@ pub mod engine;' "$own"$'\n'"$rotation"$'\n'"$gate"$'\n'"$plain" ''
     copy src/gate "$work/gate/src/gate"
     copy src/ports "$work/engine/src/ports"
     copy src/engine "$work/engine/src/engine"
+    # Its tests begin with the plan of a kept record.
+    mkdir -p "$work/engine/src/rotation/tests"
+    cp -p src/rotation/tests/records.jsonl "$work/engine/src/rotation/tests/"
 }
 
 tool() {
@@ -125,6 +128,23 @@ one() {
 
 count() { cat "$@" 2> /dev/null | wc -l; }
 
+# named: missed mutants from standard input; an accepted one with its reason, each as often as it is listed.
+named() {
+    local line what reason
+    local -A seen=()
+    while IFS= read -r line; do
+        # rotation/src/rotation/x.rs:1:2: replace … in … → src/rotation/x.rs: replace … in …
+        what=src/$(sed -E 's#^[^/]+/src/##; s#:[0-9]+:[0-9]+: #: #' <<< "$line")
+        seen[$what]=$((${seen[$what]:-0} + 1))
+        if ((seen[$what] <= $(grep -c -F -x "$what" tests/mutants/accepted.txt || true))); then
+            reason=$(grep -m1 -F -A1 -x "$what" tests/mutants/accepted.txt | sed -n '2s/^ *//p')
+            printf '  alive, accepted: %s\n      %s\n' "$line" "$reason"
+        else
+            printf '  ALIVE: %s\n' "$line"
+        fi
+    done
+}
+
 # report MODULE: counts over all shards that were run, and names what is alive. Fails from 5 % on.
 report() {
     local module=$1 lists=("$work/out/$1"-*/mutants.out)
@@ -134,16 +154,7 @@ report() {
     local viable=$((caught + missed + slow))
     printf '%s: %s shards, %s viable mutants, %s caught, %s alive (%s %%), %s not viable\n' "$module" "${#lists[@]}" "$viable" \
         "$((caught + slow))" "$missed" "$(awk -v a="$missed" -v v="$viable" 'BEGIN { printf "%.1f", v ? 100 * a / v : 0 }')" "$unviable"
-    cat "${lists[@]/%//missed.txt}" 2> /dev/null | sort | while IFS= read -r line; do
-        # Without line and column: src/rotation/x.rs: replace … in …
-        local what=${line#*/src/} file=
-        file=src/${what%%:*} what=$(sed -E 's/^[^ ]+: //' <<< "$what")
-        if reason=$(grep -F -A1 -x "$file: $what" tests/mutants/accepted.txt | sed -n '2s/^    //p') && [[ -n $reason ]]; then
-            printf '  alive, accepted: %s: %s\n      %s\n' "$file" "$what" "$reason"
-        else
-            printf '  ALIVE: %s\n' "$line"
-        fi
-    done
+    cat "${lists[@]/%//missed.txt}" 2> /dev/null | sort | named
     ((viable > 0 && missed * 20 < viable))
 }
 

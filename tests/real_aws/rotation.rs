@@ -66,14 +66,15 @@ impl Stage {
         let key = env.lines().find_map(|l| l.strip_prefix("GATEWAY_API_KEY=")).unwrap().to_owned();
         let document = serde_json::json!({ "api_key": key, "db": DB }).to_string();
         runtime().block_on(client(port).create_secret().name(secret).secret_string(document).send()).unwrap();
+        let admin = std::fs::read_to_string(dir.path().join("sandbox/admin.key")).unwrap();
+        runtime().block_on(client(port).create_secret().name("ai/admin").secret_string(admin).send()).unwrap();
         let data: Vec<String> = urls["data"].as_array().unwrap().iter().map(|u| u.as_str().unwrap().to_owned()).collect();
         let text = include_str!("policy.yaml")
             .replace("$ADMIN", urls["admin"].as_str().unwrap())
             .replace("$DATA", &data.join(", "))
             .replace("$CONTROL", urls["control"].as_str().unwrap())
             .replace("$LOG", urls["log"].as_str().unwrap())
-            .replace("$SECRET", secret)
-            .replace("$DIR", dir.path().join("sandbox").to_str().unwrap());
+            .replace("$SECRET", secret);
         std::fs::write(dir.path().join("policy.yaml"), text).unwrap();
         let (stop, calls) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Call>>>::default());
         let consumers = [("web", 100), ("worker", 700), ("agent", 1500)]

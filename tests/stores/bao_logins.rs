@@ -87,7 +87,7 @@ fn token_reviews() -> u16 {
             }
             let review = json!({
                 "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-                "status": { "authenticated": true, "user": { "username": "system:serviceaccount:ops:keyroll", "uid": "1c5c-77", "groups": ["system:serviceaccounts"] } },
+                "status": { "authenticated": true, "audiences": ["vault"], "user": { "username": "system:serviceaccount:ops:keyroll", "uid": "1c5c-77", "groups": ["system:serviceaccounts"] } },
             })
             .to_string();
             let head = format!(

@@ -66,6 +66,11 @@ impl World {
             Act::Mark(id, marker) => {
                 let key = self.known(id)?;
                 self.gateway.keys[key].marker = marker.as_str().to_owned();
+                if !self.calm && self.rng.chance(500) {
+                    // The store keeps earlier versions only so long.
+                    self.tell(|| "earlier versions are gone".into());
+                    self.slots.iter_mut().for_each(|s| s.previous = None);
+                }
                 Ok(None)
             }
             Act::Repoint(model, from, to) => {

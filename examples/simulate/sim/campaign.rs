@@ -43,7 +43,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, calm: bool, replay: impl Fn() -> String) {
+    pub(crate) fn add(&mut self, scenario: Scenario, report: &Report, [calm, quiet]: [bool; 2], replay: impl Fn() -> String) {
         self.runs += 1;
         *self.left.entry(report.left).or_default() += 1;
         self.died += u64::from(!report.died.is_empty());
@@ -56,6 +56,11 @@ impl Tally {
         }
         if calm && !matches!(report.left, Left::Done | Left::RolledBack) && self.stalled.len() < 10 {
             self.stalled.push(format!("{} ({}: {})", replay(), report.left.name(), report.why));
+        }
+        // A third key is the last that is tried, so three deaths may turn back a run that nothing else disturbs.
+        let undisturbed = quiet && report.died.len() < 3;
+        if undisturbed && scenario.goes_through() && report.left == Left::RolledBack && self.stalled.len() < 10 {
+            self.stalled.push(format!("{} (turned back without a cause: {})", replay(), report.why));
         }
         if !report.violations.is_empty() {
             self.broken += 1;
@@ -108,12 +113,12 @@ pub(crate) fn deaths_from(prepared: &Prepared, first: u32, stride: u32, tally: &
     };
     let begun = begin(prepared, &calm(&[first]));
     let once = go_on(prepared, &calm(&[first]), begun.fork());
-    tally.add(prepared.scenario, &once, true, || name(&[first]));
+    tally.add(prepared.scenario, &once, [true; 2], || name(&[first]));
     let second = once.boundaries.get(1).copied().unwrap_or(0);
     let mut at = if stride > 1 { first % stride } else { 0 };
     while at < second {
         let twice = go_on(prepared, &calm(&[first, at]), begun.fork());
-        tally.add(prepared.scenario, &twice, true, || name(&[first, at]));
+        tally.add(prepared.scenario, &twice, [true; 2], || name(&[first, at]));
         at = at.saturating_add(stride.max(1));
     }
 }
@@ -186,6 +191,7 @@ pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) -> u6
     let (scenario, spec) = spec_of(seed, [1, 1]);
     let prepared = &prepared[scenario];
     let calm = must_end(&spec);
+    let quiet = calm && spec.wild.faults == Faults::default();
     let before = tally.runs;
     let stem = begin(prepared, &spec);
     for one in 1..=if stem.goes_on() { BRANCHES[0] } else { 1 } {
@@ -195,7 +201,7 @@ pub(crate) fn sampled(prepared: &[Prepared], seed: u64, tally: &mut Tally) -> u6
         for two in 1..=if branch.goes_on() { BRANCHES[1] } else { 1 } {
             let (_, spec) = spec_of(seed, [one, two]);
             let report = go_on(prepared, &spec, branch.fork());
-            tally.add(prepared.scenario, &report, calm, || format!("{seed}.{one}.{two}"));
+            tally.add(prepared.scenario, &report, [calm, quiet], || format!("{seed}.{one}.{two}"));
         }
     }
     tally.runs - before

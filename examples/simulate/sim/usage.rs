@@ -1,6 +1,6 @@
 //! The engine's port to the fake log.
 
-use super::fleet::{LABELS, LAG, SHARDS};
+use super::fleet::{LABELS, LAG, OURS, SHARDS};
 use super::ports::Hands;
 use keyroll::ports::{Result, UsageQuery, UsageSource};
 use keyroll::rotation::{App, CallerCount, OwnRow, Shard, Span, Time, UsagePlan, UsageTable, Which};
@@ -34,7 +34,7 @@ impl UsageSource for Hands {
             if row.own.is_some() && keyroll::bugs::on(keyroll::bugs::Bug::OwnCallsByPrefix) {
                 row.known_to = self.me;
             }
-            if row.known_to != self.me && row.own.as_ref().is_some_and(|id| query.own.contains_key(id)) {
+            if row.label == OURS && row.known_to != self.me && row.own.as_ref().is_some_and(|id| query.own.contains_key(id)) {
                 row.known_to = self.me;
             }
             if row.known_to == self.me {

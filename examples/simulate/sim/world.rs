@@ -59,7 +59,7 @@ impl Values {
 }
 
 /// How often calls go wrong, in a thousand.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// Applied, and the answer is lost.
     pub(crate) lost: u32,

@@ -10,7 +10,8 @@ pub(super) mod wire;
 
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
-pub use sandbox::{Access, SandboxGateway, SandboxProber};
+pub use sandbox::{SandboxGateway, SandboxProber};
+pub use wire::Access;
 
 use crate::ports::{CallAnswer, Gateway, MintRequest, Minted, Prober, Result};
 use crate::rotation::{Endpoint, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, ModelName, Probe, RequestId, Time};

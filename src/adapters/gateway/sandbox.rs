@@ -8,7 +8,7 @@ mod tests;
 
 pub use prober::SandboxProber;
 
-use super::wire::{Admin, Http};
+use super::wire::{Access, Admin, Http};
 use crate::ports::{Gateway, MintRequest, Minted, PortError, Result};
 use crate::rotation::{
     Disable, Endpoint, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, KnownBy, Marker, MarkerRule, Mint, ModelName, Overlap,
@@ -24,18 +24,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A listing with more pages is not believed.
 const MOST_PAGES: usize = 1000;
-
-/// How an admin API is reached.
-pub struct Access {
-    /// Its base address.
-    pub base: String,
-    /// The admin credential.
-    pub admin: SecretText,
-    /// Longest time for one call.
-    pub call_timeout: Span,
-    /// A private certificate authority.
-    pub ca_pem: Option<Vec<u8>>,
-}
 
 /// Which keys are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,18 @@ use zeroize::Zeroizing;
 /// The longest answer that is read.
 const LONGEST_BODY: usize = 4 << 20;
 
+/// How an admin API is reached.
+pub struct Access {
+    /// Its base address.
+    pub base: String,
+    /// The admin credential.
+    pub admin: SecretText,
+    /// Longest time for one call.
+    pub call_timeout: Span,
+    /// A private certificate authority.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
 /// A status and a body.
 pub(crate) struct Reply {
     pub(crate) status: u16,

@@ -22,7 +22,7 @@ pub enum AnyStore {
     File(FileStore),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
-    Aws(AwsStore),
+    Aws(Box<AwsStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),

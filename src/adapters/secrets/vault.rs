@@ -34,7 +34,7 @@ pub struct VaultStore {
     references: Rc<References>,
     fingerprints: Rc<FingerprintKey>,
     /// Versions never change: number and time of making to the value's fingerprint.
-    known: RefCell<BTreeMap<(u64, String), Option<Fingerprint>>>,
+    known: RefCell<BTreeMap<(u64, String), Fingerprint>>,
     author: OnceCell<Option<Author>>,
 }
 

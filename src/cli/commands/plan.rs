@@ -131,5 +131,7 @@ pub(crate) fn make(loaded: &LoadedPolicy, inventory: &Inventory, attended: bool)
         attended,
         now: clock::wall(),
     };
-    Ok(plan::build(&facts)?)
+    let mut plan = plan::build(&facts)?;
+    plan.hosts.retain(|host| host != crate::cli::wire::STAND_IN);
+    Ok(plan)
 }

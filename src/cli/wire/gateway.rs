@@ -5,14 +5,17 @@ use crate::adapters::gateway::{self, Access, AnyGateway, AnyProber, SandboxGatew
 use crate::adapters::reference::References;
 use crate::adapters::usage::{AnyUsage, NoUsage};
 use crate::cli::fault::{Fault, exit};
+use crate::cli::session;
+use crate::journal::StateDir;
 use crate::policy::Policy;
 use crate::policy::model::consumer::Consumer;
 use crate::policy::model::gateway::{Gateway, Sandbox};
 use crate::policy::model::http_gateway::HttpGateway;
-use crate::rotation::{Endpoint, Span};
+use crate::rotation::{End, Endpoint, KeyId, Span};
 use crate::sandbox;
 use crate::secret::{FingerprintKey, Scrubber, SecretText};
 use crate::usage::Mapping;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// What every driver may need to be made.
@@ -23,6 +26,8 @@ pub(super) struct Tools<'a> {
     pub references: &'a Rc<References>,
     /// Learns every credential that is resolved.
     pub scrubber: &'a Scrubber,
+    /// Where runs are kept.
+    pub state: &'a StateDir,
     /// Fingerprints of values, and the mark of our own calls.
     pub fingerprints: &'a Rc<FingerprintKey>,
 }
@@ -102,6 +107,16 @@ fn absent(named: &str) -> Fault {
     Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is")
 }
 
+/// Keys of runs that are over: where a marker cannot be replaced, only their journals say so.
+fn settled(state: &StateDir, written: &HttpGateway) -> Result<BTreeSet<KeyId>, Fault> {
+    if written.marker_stays != Some(true) {
+        return Ok(BTreeSet::new());
+    }
+    let runs = state.list()?.into_iter().filter_map(|entry| session::peek(state, &entry.id).ok());
+    let done = runs.filter(|(run, _)| matches!(run.ended, Some(End::Done)));
+    Ok(done.filter_map(|(run, _)| run.new.map(|new| new.id)).collect())
+}
+
 /// The gateway that the policy describes. It has no log that could be found without the policy naming it.
 async fn described(tools: &Tools<'_>, written: &HttpGateway) -> Result<Connected, Fault> {
     let admin = tools.admin(&written.admin).await?;
@@ -110,7 +125,7 @@ async fn described(tools: &Tools<'_>, written: &HttpGateway) -> Result<Connected
         None => None,
         Some(path) => Some(std::fs::read(path).map_err(|e| Fault::usage(format!("read the certificate {path}: {e}")))?),
     };
-    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem);
+    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem, settled(tools.state, written)?);
     let (gateway, prober) = made.map_err(|e| Fault::usage(e.to_string()))?;
     Ok(Connected {
         gateway: AnyGateway::Http(gateway),

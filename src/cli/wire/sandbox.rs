@@ -5,6 +5,9 @@ use crate::policy::model::gateway::Sandbox;
 use crate::policy::model::reference::Ref;
 use crate::sandbox;
 
+/// Stands in a policy for an address that is known only once the embedded sandbox runs; no host of that name is ever contacted.
+pub(crate) const STAND_IN: &str = "http://sandbox";
+
 /// Where the sandbox is, written in the policy or just started.
 pub(super) struct Place {
     pub(super) admin: String,
@@ -57,7 +60,7 @@ impl Place {
     pub(super) fn rewrite(&self, mut consumer: crate::policy::model::consumer::Consumer) -> crate::policy::model::consumer::Consumer {
         use crate::policy::model::consumer::{Ack, Reload};
         let put = |url: &mut crate::policy::scalar::Url| {
-            if let Some(path) = url.as_str().strip_prefix("http://sandbox/")
+            if let Some(path) = url.as_str().strip_prefix(STAND_IN).and_then(|rest| rest.strip_prefix('/'))
                 && let Ok(new) = crate::policy::scalar::Url::parse(&format!("{}/{path}", self.control.trim_end_matches('/')))
             {
                 *url = new;

@@ -54,7 +54,10 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
         #[cfg(not(feature = "vault"))]
         Slot::Vault(_) => Ok(None),
         #[cfg(feature = "aws")]
-        Slot::Aws(place) => Ok(Some(AnyStore::Aws(crate::adapters::secrets::AwsStore::new(place.clone(), tools.fingerprints.clone())))),
+        Slot::Aws(place) => {
+            let store = crate::adapters::secrets::AwsStore::new(place.clone(), tools.fingerprints.clone());
+            Ok(Some(AnyStore::Aws(Box::new(store))))
+        }
         #[cfg(not(feature = "aws"))]
         Slot::Aws(_) => Ok(None),
         Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),

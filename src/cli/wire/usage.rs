@@ -8,7 +8,7 @@ use crate::policy::model::usage::{LogFormat, Usage};
 use crate::rotation::Span;
 use crate::secret::FingerprintKey;
 use crate::support::own_call;
-use crate::usage::{Field as LogField, Mapping, Ours, Settings};
+use crate::usage::{Field as LogField, Mapping, Ours, Refusal, Settings};
 use std::rc::Rc;
 
 /// A row may appear this long after its call began.
@@ -39,11 +39,12 @@ pub(super) fn usage(policy: &Policy, own: OwnLog, fingerprints: &Rc<FingerprintK
     settings.sees_refused = Some(true);
     if let Some(Usage::Jsonl(log)) = policy.usage.first() {
         settings.shards = log.shards;
+        settings.sees_refused = Some(log.sees_refused.unwrap_or(true));
     }
     JsonlUsage::new(settings).map(|source| AnyUsage::Jsonl(Box::new(source))).map_err(|e| Fault::usage(e.to_string()))
 }
 
-/// The policy's JSON pointers as a mapping: any 401 counts as a refusal of the credential.
+/// The policy's JSON pointers as a mapping: any 401 counts as a refusal of the credential, unless the policy says what does.
 fn mapping_of(fields: &crate::policy::model::usage::FieldMap) -> Mapping {
     let field = |pointer: &crate::policy::scalar::Pointer| LogField::new(pointer.as_str());
     Mapping {
@@ -54,6 +55,7 @@ fn mapping_of(fields: &crate::policy::model::usage::FieldMap) -> Mapping {
         caller: fields.consumer.as_ref().map(field),
         owner: fields.owner.as_ref().map(field),
         shard: fields.shard.as_ref().map(field),
-        ..Mapping::generic()
+        error_type: fields.error_type.as_ref().map(field),
+        refusal: Refusal { status: fields.refused_status.unwrap_or(401), error_types: fields.refused_types.clone() },
     }
 }

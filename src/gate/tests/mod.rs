@@ -3,6 +3,7 @@
 
 mod calls;
 mod coverage;
+mod edges;
 mod facts;
 mod fixture;
 mod provider;

@@ -91,6 +91,10 @@ fn requests(checks: &mut Checks<'_>, gateway: &HttpGateway, path: &str) {
             wrong(checks, &format!("{path}.mark"), "this call sends no `{{marker}}`", "put it where `fields.marker` reads it");
         }
     }
+    if gateway.mark.is_some() && gateway.marker_stays == Some(true) {
+        let both = "one says how a marker is replaced, the other that nothing can";
+        wrong(checks, &format!("{path}.marker_stays"), "this contradicts `mark:`", both);
+    }
     match &gateway.identify {
         Some(Identify::Admin(whose)) => request(checks, &whose.request, &format!("{path}.identify.admin.request"), &WHOSE),
         Some(Identify::Data(whose)) => request(checks, &whose.request, &format!("{path}.identify.data.request"), &NOTHING),

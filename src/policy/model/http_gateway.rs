@@ -64,9 +64,12 @@ pub struct HttpGateway {
     pub disable: DisableCalls,
     /// How a key is deleted.
     pub delete: HttpRequest,
-    /// How the marker of a key is replaced. Without it, the marker of a finished run must be replaced by hand.
+    /// How the marker of a key is replaced. Without it a run waits at its end until a person has replaced the marker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<HttpRequest>,
+    /// Nothing can replace a marker here: the key of a finished run keeps it, and only the state folder knows that the run is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker_stays: Option<bool>,
     /// How to tell whose key a value is; without it the plan asks for `accept: [unproven_binding]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identify: Option<Identify>,

@@ -147,3 +147,41 @@ pub struct AwsPlace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Url>,
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may")]
+mod tests {
+    use super::*;
+
+    fn auth(text: &str) -> Result<VaultAuth, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn each_way_to_log_in_is_read_and_names_its_references() {
+        for (text, references) in [
+            (r#"{"token":{"env":"T"}}"#, vec!["environment variable T"]),
+            (r#"{"approle":{"role_id":"rotator","secret_id":{"file":"/run/s"}}}"#, vec!["file /run/s"]),
+            (r#"{"kubernetes":{"role":"keyroll"}}"#, vec![]),
+            (r#"{"kubernetes":{"role":"keyroll","jwt":{"file":"/t"},"mount":"k8s-2"}}"#, vec!["file /t"]),
+            (r#"{"jwt":{"jwt":{"env":"CI_ID_TOKEN"}}}"#, vec!["environment variable CI_ID_TOKEN"]),
+        ] {
+            let auth = auth(text).unwrap();
+            assert_eq!(auth.references().iter().map(|r| r.describe()).collect::<Vec<_>>(), references, "{text}");
+            assert_eq!(serde_json::to_string(&auth).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_credential_as_text_is_no_login() {
+        for text in [
+            r#"{"token":"s.abc"}"#,
+            r#"{"approle":{"role_id":"r","secret_id":"abc"}}"#,
+            r#"{"jwt":{"jwt":"a.b.c"}}"#,
+            r#"{"approle":{"role_id":"r"}}"#,
+            r#"{"token":{"env":"T"},"jwt":{"jwt":{"env":"T"}}}"#,
+        ] {
+            assert!(auth(text).is_err(), "{text}");
+        }
+    }
+}

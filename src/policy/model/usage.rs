@@ -43,6 +43,9 @@ pub struct JsonlLog {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub shards: Option<u32>,
+    /// Whether refused calls leave a line; they do when absent. Without such lines soak cannot be judged, which must be accepted in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sees_refused: Option<bool>,
 }
 
 /// How a log line is read.
@@ -91,6 +94,16 @@ pub struct FieldMap {
     /// Which writer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Pointer>,
+    /// The status of a call whose credential was refused; 401 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 599))]
+    pub refused_status: Option<u16>,
+    /// The class of an error, where the status alone does not tell a refused credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<Pointer>,
+    /// The classes that mean a refused credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_types: Vec<String>,
 }
 
 /// A call that is tried with the old and the new key.

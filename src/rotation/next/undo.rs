@@ -1,6 +1,6 @@
 //! The way back: accept first, move consumers second, drain the new key by evidence, delete it last.
 
-use super::{Gate, Step, disabled_by_us, forward, gate, pace};
+use super::{Gate, Step, Wait, disabled_by_us, forward, gate, pace};
 use crate::rotation::{Ask, Disable, Effect, End, Point, Reload, Run, SlotNo, Verdict, Which};
 
 pub(super) fn next(run: &Run) -> Step {
@@ -66,6 +66,12 @@ fn consumers_back(run: &Run) -> Option<Step> {
 
 fn new_key_out(run: &Run) -> Option<Step> {
     if let Some(new) = &run.new {
+        // Draining once more by itself would refuse the same caller again and again, for ever.
+        if run.reopened_by_unknown && new.enabled {
+            return Some(Step::Wait(Wait::Person {
+                why: "a caller was refused on the new key, which is accepted again: find who uses it, move it or except it by name, then amend".into(),
+            }));
+        }
         if let Some(step) = judge(run, Point::NewDrained) {
             return Some(step);
         }
@@ -86,7 +92,7 @@ fn new_key_out(run: &Run) -> Option<Step> {
                 }
                 // Nobody asked for it, or somebody else switched it off: it is not enabled.
                 Gate::Failed(why) if new.off_by_others || !still_needed(run) => return Some(stuck(run, &why)),
-                // Somebody still needs it: accept it again and drain once more.
+                // Somebody still needs it: accept it again, and let a person find out who.
                 Gate::Failed(_) => return Some(Step::Do(Effect::Enable { key: Which::New, id: new.id.clone() })),
             }
         }

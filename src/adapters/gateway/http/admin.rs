@@ -69,7 +69,7 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn new(described: Rc<HttpGateway>, credential: SecretText, exchange: Exchange) -> std::result::Result<Self, HttpProblem> {
         let base = http::address(described.url.as_str())?;
-        let system = format!("the described gateway at {}", base.as_str().trim_end_matches('/'));
+        let system = base.as_str().trim_end_matches('/').to_owned();
         Ok(Self { system, described, base, credential, exchange, session: RefCell::new(None), ahead: Cell::new(None) })
     }
 
@@ -109,12 +109,18 @@ impl Admin {
             let call = self.outgoing(op, values, url.clone(), Calls::Reading, before.as_deref())?;
             let answer = self.exchange.send(call).await.map_err(|e| self.unreachable(&e, false))?;
             self.saw(&answer);
-            if last || before.is_none() || !matches!(answer.status, 401 | 403) {
+            if last || before.is_none() || !self.thrown_out(op, &answer) {
                 return Ok(answer);
             }
             before = self.session(Some(0)).await?;
         }
         Err(self.unreadable(op, "it was not answered"))
+    }
+
+    /// What a session that ran out looks like: a refusal, a redirect to a login page, or a success that says it is none.
+    fn thrown_out(&self, op: Op<'_>, answer: &Answer) -> bool {
+        let denied = || answer.json().is_some_and(|document| self.conditions(op).iter().any(|condition| !condition.holds(&document)));
+        matches!(answer.status, 300..=399 | 401 | 403) || (answer.is_success() && denied())
     }
 
     /// Changes something, once. The document is null where the answer has none.
@@ -236,7 +242,7 @@ impl Admin {
     /// Something that a pointer of the policy should lead to is not there.
     pub(super) fn nothing_at(&self, op: Op<'_>, field: &str, pointer: &str, document: &Value) -> PortError {
         let why = format!("`gateway.http.{field}: {pointer}` leads to nothing usable; the answer is {}", structure(document));
-        self.unreadable(op, why)
+        PortError::Unreadable { system: format!("{} to {} {}", self.system, op.method(), op.request.path), why }
     }
 
     /// The call could not be made of its description; nothing was sent.
@@ -245,7 +251,7 @@ impl Admin {
     }
 
     fn named(&self, op: Op<'_>) -> String {
-        format!("`gateway.http.{}` ({} {})", op.field, op.method(), op.request.path)
+        format!("`gateway.http.{}`", op.field)
     }
 
     pub(super) fn unreachable(&self, problem: &HttpProblem, may_have_happened: bool) -> PortError {
@@ -254,7 +260,7 @@ impl Admin {
 
     fn said(&self, op: Op<'_>, answer: &Answer, hint: &str) -> String {
         let body = answer.json().map_or_else(|| "no JSON".to_owned(), |document| structure(&document));
-        format!("{} was answered with status {}, {body}; {hint}", self.named(op), answer.status)
+        format!("{} ({} {}): status {}; {hint}; the answer is {body}", self.named(op), op.method(), op.request.path, answer.status)
     }
 
     pub(super) fn not_read(&self, op: Op<'_>, answer: &Answer) -> PortError {

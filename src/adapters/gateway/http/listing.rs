@@ -233,16 +233,25 @@ impl Admin {
                     _ if no_more(&by.more)? => Next::End,
                     Some(cursor) => Next::Query(cursor),
                     None if by.more.is_some() => return Err(self.nothing_at(op, "list.paging.cursor.at", by.at.as_str(), document)),
-                    None => Next::End,
+                    None => {
+                        self.surely_all(op, walk, answer, document)?;
+                        Next::End
+                    }
                 }
             }
             Some(Paging::Link(_)) => match answer.link.as_deref().and_then(next_link) {
                 Some(next) => Next::Address(self.same_host(op, at, &next)?),
-                None => Next::End,
+                None => {
+                    self.surely_all(op, walk, answer, document)?;
+                    Next::End
+                }
             },
             Some(Paging::Next(by)) => match document.pointer(by.at.as_str()).and_then(Value::as_str).filter(|next| !next.is_empty()) {
                 Some(next) => Next::Address(self.same_host(op, at, next)?),
-                None => Next::End,
+                None => {
+                    self.surely_all(op, walk, answer, document)?;
+                    Next::End
+                }
             },
         })
     }
@@ -257,9 +266,9 @@ impl Admin {
         }
     }
 
-    /// Without a described paging, a page must not look like one of several.
+    /// A last page must not look as if there were more: a paging that is described wrongly ends too early, and silently.
     fn surely_all(&self, op: Op<'_>, walk: &Walk, answer: &Answer, document: &Value) -> Result<()> {
-        let and = "describe `list.paging`, or write `paging: { none: {} }` if this page really is all";
+        let and = "describe it in `list.paging`, or write `paging: { none: {} }` if this page really is all";
         if answer.link.as_deref().and_then(next_link).is_some() {
             return Err(self.unreadable(op, format!("the answer has a `Link` header to a next page; {and}")));
         }
@@ -276,7 +285,8 @@ impl Admin {
             }
             let number = |name: &str| block.get(name).and_then(Value::as_u64);
             let more = ["total", "total_count", "totalCount"].iter().find(|name| number(name).is_some_and(|n| n > walk.all.len() as u64));
-            let pages = ["total_pages", "totalPages", "last_page"].iter().find(|name| number(name).is_some_and(|n| n > 1));
+            let alone = self.described.list.paging.is_none();
+            let pages = ["total_pages", "totalPages", "last_page"].iter().find(|name| alone && number(name).is_some_and(|n| n > 1));
             if let Some(name) = more.or(pages) {
                 return Err(self.unreadable(op, format!("the answer's `{name}` is more than it shows; {and}")));
             }

@@ -28,6 +28,7 @@ use exchange::Exchange;
 use mint::nothing_happened;
 use row::{Row, marker_text};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use values::{Values, shown};
 
@@ -41,9 +42,11 @@ const MARKER_BYTES: u32 = 64;
 /// The admin side of a described gateway.
 pub struct HttpGatewayDriver {
     admin: Rc<Admin>,
+    /// Keys of finished runs, where a marker cannot be replaced.
+    settled: BTreeSet<KeyId>,
 }
 
-/// Both sides of a described gateway. Nothing is called yet.
+/// Both sides of a described gateway. Nothing is called yet. `settled` are keys of runs that are known to be over.
 ///
 /// # Errors
 /// When an address is none.
@@ -52,10 +55,11 @@ pub fn described(
     credential: SecretText,
     call_timeout: Span,
     ca_pem: Option<Vec<u8>>,
+    settled: BTreeSet<KeyId>,
 ) -> std::result::Result<(HttpGatewayDriver, HttpProber), HttpProblem> {
     let described = Rc::new(described.clone());
     let admin = Rc::new(Admin::new(described, credential, Exchange::new(call_timeout, ca_pem.clone()))?);
-    Ok((HttpGatewayDriver { admin: admin.clone() }, HttpProber::new(admin, Exchange::new(call_timeout, ca_pem))))
+    Ok((HttpGatewayDriver { admin: admin.clone(), settled }, HttpProber::new(admin, Exchange::new(call_timeout, ca_pem))))
 }
 
 impl HttpGatewayDriver {
@@ -171,7 +175,13 @@ impl Gateway for HttpGatewayDriver {
     }
 
     async fn list(&self) -> Result<Vec<KeyFacts>> {
-        Ok(self.admin.rows().await?.into_iter().map(|row| row.facts).collect())
+        let settled = |mut facts: KeyFacts| {
+            if self.settled.contains(&facts.id) && Marker::run(&facts.marker).is_some() {
+                facts.marker = Marker::live().as_str().to_owned();
+            }
+            facts
+        };
+        Ok(self.admin.rows().await?.into_iter().map(|row| settled(row.facts)).collect())
     }
 
     async fn mint(&self, request: MintRequest<'_>) -> Result<Minted> {
@@ -218,6 +228,10 @@ impl Gateway for HttpGatewayDriver {
         let row = self.row("mark a key", id).await?;
         if row.facts.marker == marker.as_str() {
             // A person did it, where there is no call for it.
+            return Ok(());
+        }
+        if described.marker_stays == Some(true) {
+            // The journal is what says that the run is over.
             return Ok(());
         }
         let Some(request) = &described.mark else { return Err(self.unsupported("mark a key")) };

@@ -29,14 +29,15 @@ impl HttpProber {
         self.admin.described.data.calls.get(&probe.family)
     }
 
-    /// The call, or none for a family that is not known.
-    fn request(&self, endpoint: &Endpoint, probe: &Probe) -> Option<(reqwest::Method, reqwest::Url, Vec<(String, String)>, Content)> {
+    /// The call, or none for a family that is not known. It has a connection of its own, so that no kept connection speaks for a replica.
+    fn outgoing(&self, endpoint: &Endpoint, probe: &Probe, secret: &SecretText, id: &RequestId) -> Option<Outgoing> {
         let values = Values::default().with("model", probe.model.as_str());
         let base = http::address(endpoint.as_str()).ok()?;
         let usual = probe::request(probe);
         let custom = self.custom(probe).map(|call| &call.request);
-        let (url, headers) = match custom {
-            None => (http::join(&base, usual.as_ref()?.0).ok()?, Vec::new()),
+        let more: Vec<(String, String)> = custom.iter().flat_map(|r| &r.headers).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let url = match custom {
+            None => http::join(&base, usual.as_ref()?.0).ok()?,
             Some(request) => {
                 let (segments, _) = values.path(&request.path).ok()?;
                 let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -46,8 +47,7 @@ impl HttpProber {
                         url.query_pairs_mut().append_pair(name, &text);
                     }
                 }
-                let headers = request.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-                (url, headers)
+                url
             }
         };
         let body = match custom.and_then(|request| request.body.as_ref()) {
@@ -55,7 +55,8 @@ impl HttpProber {
             None => usual?.1,
         };
         let verb = custom.and_then(|request| request.method).unwrap_or(Method::Post);
-        Some((method(verb), url, headers, Content::json(&body)))
+        let headers = self.headers(&more, secret, id)?;
+        Some(Outgoing { calls: Calls::Changing, method: method(verb), url, headers, body: Some(Content::json(&body)) })
     }
 
     fn headers(&self, more: &[(String, String)], secret: &SecretText, id: &RequestId) -> Option<HeaderMap> {
@@ -164,10 +165,8 @@ impl HttpProber {
 impl Prober for HttpProber {
     async fn call(&self, endpoint: &Endpoint, probe: &Probe, secret: &SecretText, request: &RequestId) -> CallAnswer {
         let unknown = CallAnswer { class: CallClass::Unknown, status: 0 };
-        let Some((method, url, more, body)) = self.request(endpoint, probe) else { return unknown };
-        let Some(headers) = self.headers(&more, secret, request) else { return unknown };
-        // Every call has a connection of its own, so that no kept connection speaks for a replica.
-        match self.exchange.send(Outgoing { calls: Calls::Changing, method, url, headers, body: Some(body) }).await {
+        let Some(call) = self.outgoing(endpoint, probe, secret, request) else { return unknown };
+        match self.exchange.send(call).await {
             Ok(answer) => CallAnswer { class: self.judge(probe, &answer), status: answer.status },
             Err(HttpProblem::NotSent { .. } | HttpProblem::NoAnswer { .. }) => CallAnswer { class: CallClass::Down, status: 0 },
             Err(

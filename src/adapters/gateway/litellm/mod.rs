@@ -12,8 +12,7 @@ mod tests;
 
 pub use prober::LiteLlmProber;
 
-use super::Access;
-use super::wire::{Admin, Http};
+use super::wire::{Access, Admin, Http};
 use crate::ports::{Gateway, MintRequest, Minted, PortError, Result};
 use crate::rotation::{
     Disable, Endpoint, EndpointFacts, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, KnownBy, Marker, MarkerRule, Mint, ModelName, Overlap,

@@ -20,6 +20,8 @@ type Result<T> = std::result::Result<T, Problem>;
 const CONNECT: Duration = Duration::from_secs(5);
 /// Time for one call; a recovery waits about as long before it looks.
 const CALL: Duration = Duration::from_secs(10);
+/// Time for the question who we are: in some networks nobody answers it.
+const ASK: Duration = Duration::from_secs(5);
 /// Time for a read with its repetitions.
 const READ: Duration = Duration::from_secs(25);
 
@@ -28,17 +30,18 @@ pub(super) struct Remote {
     place: AwsPlace,
     given: Option<SdkConfig>,
     made: OnceCell<Clients>,
+    caller: OnceCell<String>,
 }
 
 struct Clients {
     reads: sm::Client,
     changes: sm::Client,
-    caller: String,
+    asks: aws_sdk_sts::Client,
 }
 
 impl Remote {
     pub(super) fn new(place: AwsPlace, given: Option<SdkConfig>) -> Self {
-        Self { place, given, made: OnceCell::new() }
+        Self { place, given, made: OnceCell::new(), caller: OnceCell::new() }
     }
 
     async fn clients(&self) -> &Clients {
@@ -62,8 +65,12 @@ impl Remote {
                 };
                 let reads = service(RetryConfig::standard().with_max_attempts(3), READ);
                 let changes = service(RetryConfig::disabled(), CALL);
-                let caller = caller(&shared, &self.place, times(CALL)).await;
-                Clients { reads, changes, caller }
+                let mut asks = aws_sdk_sts::config::Builder::from(&shared).retry_config(RetryConfig::disabled()).timeout_config(times(ASK));
+                asks.set_region(super::place::region(&self.place).map(|r| Region::new(r.to_owned())).or(shared.region().cloned()));
+                if let Some(endpoint) = &self.place.endpoint {
+                    asks = asks.endpoint_url(endpoint.as_str());
+                }
+                Clients { reads, changes, asks: aws_sdk_sts::Client::from_conf(asks.build()) }
             })
             .await
     }
@@ -81,9 +88,15 @@ impl Remote {
         loader.load().await
     }
 
-    /// Who signs the calls, in words.
+    /// Who signs the calls, in words, asked once. It is for people; without an answer everything still works.
     pub(super) async fn caller(&self) -> &str {
-        &self.clients().await.caller
+        let ask = || async {
+            match self.clients().await.asks.get_caller_identity().send().await {
+                Ok(told) => format!("calls are signed by {}", clean_to(told.arn().unwrap_or("an identity without a name"), 200)),
+                Err(_) => "who signs the calls could not be asked (sts:GetCallerIdentity)".into(),
+            }
+        };
+        self.caller.get_or_init(ask).await
     }
 
     /// Everything but the values.
@@ -132,18 +145,5 @@ impl Remote {
         let call = self.clients().await.changes.update_secret_version_stage().secret_id(&self.place.secret).version_stage(label);
         let call = call.set_remove_from_version_id(from.map(str::to_owned)).set_move_to_version_id(to.map(str::to_owned));
         call.send().await.map(drop).map_err(|e| Problem::of("UpdateSecretVersionStage", &e))
-    }
-}
-
-/// Asks once who we are. The answer is for people; without it everything still works.
-async fn caller(shared: &SdkConfig, place: &AwsPlace, times: TimeoutConfig) -> String {
-    let mut builder = aws_sdk_sts::config::Builder::from(shared).retry_config(RetryConfig::disabled()).timeout_config(times);
-    builder.set_region(super::place::region(place).map(|r| Region::new(r.to_owned())).or(shared.region().cloned()));
-    if let Some(endpoint) = &place.endpoint {
-        builder = builder.endpoint_url(endpoint.as_str());
-    }
-    match aws_sdk_sts::Client::from_conf(builder.build()).get_caller_identity().send().await {
-        Ok(told) => format!("calls are signed by {}", clean_to(told.arn().unwrap_or("an identity without a name"), 200)),
-        Err(_) => "who signs the calls could not be asked (sts:GetCallerIdentity)".into(),
     }
 }

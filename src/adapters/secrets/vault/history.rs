@@ -52,10 +52,13 @@ impl VaultStore {
     async fn known(&self, older: &Older) -> Result<Option<Fingerprint>> {
         let key = (older.number, older.created.clone());
         if let Some(known) = self.known.borrow().get(&key) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let is = self.value_at(older.number).await?.map(|v| self.fingerprints.of(&v));
-        self.known.borrow_mut().insert(key, is.clone());
+        // What is not readable now may be undeleted later.
+        if let Some(is) = &is {
+            self.known.borrow_mut().insert(key, is.clone());
+        }
         Ok(is)
     }
 

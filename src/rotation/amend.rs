@@ -1,0 +1,66 @@
+//! What becomes of a run when a person accepts that the world differs from what was left.
+
+use super::{Drift, KeyId, ModelName, OldKey, Phase, Run, Which};
+
+impl Run {
+    /// Takes in what was accepted, by name.
+    pub(super) fn amend(&mut self, accepts: &[Drift]) {
+        for drift in accepts {
+            self.drift.retain(|d| d != drift);
+            // What becomes part of the run's own state is no difference any more; the same thing happening again is a new one.
+            if matches!(drift, Drift::OldDisabled | Drift::OldEnabled | Drift::NewDisabled) {
+                // What others switched, the nodes must hear of too before a reading counts.
+                self.changed = self.stamp.clone().map(|stamp| (stamp, *drift == Drift::OldEnabled));
+            }
+            let absorbed = matches!(
+                drift,
+                Drift::OldDisabled
+                    | Drift::OldEnabled
+                    | Drift::NewDisabled
+                    | Drift::NewGone
+                    | Drift::NewReference { .. }
+                    | Drift::Model { .. }
+            );
+            if !absorbed {
+                self.amended.push(drift.clone());
+            }
+            match drift {
+                Drift::OldDisabled | Drift::OldGone => self.old = OldKey::OffByOthers,
+                Drift::OldEnabled => self.old = OldKey::Enabled,
+                Drift::NewDisabled => {
+                    self.new_enabled(false);
+                    if let Some(new) = &mut self.new {
+                        new.off_by_others = true;
+                    }
+                }
+                Drift::NewGone => self.new = None,
+                Drift::NewReference { model } => self.take_along(model),
+                Drift::Model { model, seen } => self.leave_model(model, seen),
+                Drift::OtherGateway { .. }
+                | Drift::LostCapability { .. }
+                | Drift::OldScope { .. }
+                | Drift::NewScope { .. }
+                | Drift::Twins { .. }
+                | Drift::SlotCurrent { .. }
+                | Drift::SlotPending { .. } => {}
+            }
+        }
+        self.failed = None;
+        self.reopened_by_unknown = false;
+        self.rejected = None;
+        self.forget_gates();
+    }
+
+    /// A person accepts where others pointed a model: it is theirs, unless it points at one of the two keys.
+    fn leave_model(&mut self, model: &ModelName, seen: &str) {
+        let at = |id: &KeyId| id.as_str() == seen;
+        if at(&self.plan.old.id) {
+            self.models.insert(model.clone(), Which::Old);
+        } else if self.new.as_ref().is_some_and(|n| at(&n.id)) {
+            self.models.insert(model.clone(), Which::New);
+        } else {
+            self.models.remove(model);
+        }
+        self.back_to(Phase::Flip);
+    }
+}
