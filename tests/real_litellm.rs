@@ -3,7 +3,7 @@
 //! The scenarios share the servers and run side by side, each with a key, a slot, consumers and a state folder of its own.
 //! `KEYROLL_SLOW=1` adds a rotation with the default cache of a minute.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, unreachable_pub, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, unreachable_pub, reason = "a test may")]
 
 mod common;
 #[path = "servers/litellm.rs"]
@@ -110,7 +110,7 @@ consumers:
   - {{ app: batch, cadence: continuous, reload: {{ dynamic: {{ ttl: 1s }} }} }}
 usage: [{{ gateway_log: {{}} }}]
 probes: [{{ chat: {{ model: demo-small }} }}]
-timing: {{ poll: 500ms, call_timeout: 30s, repeats: 2, {timing} }}
+timing: {{ poll: 500ms, call_timeout: 15s, send_before: 5s, repeats: 2, {timing} }}
 accept: [local_state]
 ",
             name = self.name,
@@ -197,8 +197,10 @@ accept: [local_state]
     }
 }
 
-/// The gates that looked at refusals of the old key, each as: passed, calls with the old key by instance and class.
-fn refusals(records: &[Value]) -> Vec<(bool, Vec<(String, String)>)> {
+/// One look of the gate that wants the old key refused: passed, and its calls with the old key by instance and class.
+type Look = (bool, Vec<(String, String)>);
+
+fn refusals(records: &[Value]) -> Vec<Look> {
     let judged = records.iter().filter_map(|r| r.get("judged"));
     let of_old = |r: &Value| {
         let check = r["checks"].as_array()?.iter().find(|c| c["check"] == "old_refused")?;
@@ -329,12 +331,14 @@ fn wait_or_end(place: &Place<'_>, running: &mut Child, effect: &str, begun: impl
     }
 }
 
+type Scenario = (&'static str, fn(&World));
+
 #[test]
 fn rotations_on_two_instances() {
     let world = World::start(Some(2));
     must_be_listed(&world);
     // One after the other: a plan is refused while the gateway holds a key of a run that its own state does not know.
-    let scenarios: [(&str, fn(&World)); 5] = [
+    let scenarios: [Scenario; 5] = [
         ("whole rotation", whole_rotation),
         ("lost answer of the mint", lost_answer_of_the_mint),
         ("killed and resumed", killed_and_resumed),
