@@ -300,7 +300,7 @@ fn a_broader_key_fails_prepare(world: &World) {
     let said = place.keyroll(&["run", "--wait", "policy.yaml"]);
     said.ends(21);
     assert_eq!(proxy.done.load(Ordering::SeqCst), 1, "the request was changed");
-    assert!(said.out.contains("models"), "{}", said.out);
+    assert!(said.err.contains("models"), "{}", said.err);
     place.as_before();
     println!("a broader key: {} calls, none refused", place.nobody_was_refused());
 }
