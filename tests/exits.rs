@@ -1,6 +1,6 @@
 //! The exit codes that no other test of the binary reaches, each with the words that come with it.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! Whole rotations on real LiteLLM: two instances over one PostgreSQL, consumers calling both of them all the time.
 //!
 //! Each scenario has a key, a slot, consumers and a state folder of its own; those of one test share the servers.
-//! `KEYROLL_SLOW=1` adds a rotation with the default cache of a minute.
+//! The feature `slow` adds a rotation with the default cache of a minute.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, unreachable_pub, reason = "a test may")]
 
@@ -363,12 +363,9 @@ fn must_be_listed(world: &World) {
 }
 
 /// A blocked key goes on for up to a minute at the other instance: the gate waits for it.
+#[cfg(feature = "slow")]
 #[test]
 fn the_default_cache() {
-    if std::env::var_os("KEYROLL_SLOW").is_none() {
-        println!("left out: takes five minutes; KEYROLL_SLOW=1 asks for it");
-        return;
-    }
     let world = World::start(None);
     must_be_listed(&world);
     let mut place = Place::new(&world, "slow", json!({"models": ["demo-small"]}));

@@ -131,7 +131,7 @@ fn a_listing_without_its_sentinel_shows_no_absence() {
     let mut run = run();
     Arc::make_mut(&mut run.plan).sentinel = None;
     assert_eq!(word(&look_in(&mut world(&["new"]), run.clone(), &gone)), "done");
-    assert!(word(&look_in(&mut world(&["new"]), run, &mint())).starts_with("not done"));
+    assert!(word(&look_in(&mut world(&["old"]), run, &mint())).starts_with("not done"));
 }
 
 #[test]

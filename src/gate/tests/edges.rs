@@ -201,7 +201,6 @@ fn what_can_be_done_is_said_with_what_does_not_hold() {
         (Must::AdminDiffers, "would lock keyroll out"),
         (Must::WayBack, "consumers could not be put back"),
         (Must::NoneNew, "keyroll orphans"),
-        (Must::NoReference(Which::Old), "point those models at the other key first"),
         (Must::Absent(Which::Old), "look at the gateway's console"),
         (Must::CadenceKnown, "write a `cadence:`"),
         (Must::EvidenceComplete, "waive it by name"),

@@ -259,7 +259,7 @@ fn every_difference_has_words() {
         (Drift::SlotCurrent { slot: slot(0), seen: "x".into() }, "slot 1 holds x"),
         (Drift::SlotPending { slot: slot(4), seen: "x".into() }, "the pending version of slot 5 is x"),
         (Drift::Model { model: model(), seen: "x".into() }, "model m points at x"),
-        (Drift::NewReference { model: model() }, "model m references the old key and is not part of this run"),
+        (Drift::NewReference { model: model() }, "model m appeared on the key that goes"),
     ];
     for (drift, words) in cases {
         assert_eq!(drift.words(), words);

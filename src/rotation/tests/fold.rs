@@ -394,7 +394,7 @@ fn amending_absorbs_what_others_switched_and_lists_the_rest() {
         (Drift::OldGone, (OldKey::OffByOthers, Some((true, false)), 1, None)),
         (Drift::NewDisabled, (OldKey::DisabledByUs, Some((false, true)), 0, Some(false))),
         (Drift::NewGone, (OldKey::DisabledByUs, None, 0, None)),
-        (Drift::NewReference { model: ModelName::new("m") }, (OldKey::DisabledByUs, Some((true, false)), 1, None)),
+        (Drift::NewReference { model: ModelName::new("m") }, (OldKey::DisabledByUs, Some((true, false)), 0, None)),
         (Drift::SlotCurrent { slot: slot(0), seen: "x".into() }, (OldKey::DisabledByUs, Some((true, false)), 1, None)),
     ];
     for (drift, (old, new, listed, changed)) in cases {

@@ -53,8 +53,11 @@ fn a_consumer_that_still_needs_the_new_key_gets_it_back() {
     tale.judges(Point::NewSoaked, &[("soak", Verdict::Fail)]);
     assert_eq!(tale.next(), "enable_new new");
     tale.goes();
+    // Not in a circle: a person finds out who it is, and only then the new key is drained and switched off again.
+    assert!(tale.next().starts_with("wait, person: a caller was refused on the new key"), "{}", tale.next());
+    tale.amends(&[]);
     let said = tale.until("delete_new");
-    assert_eq!(said, ["judge new_drained", "look", "disable_new new", "judge new_soaked", "look"]);
+    assert_eq!(said.iter().filter(|s| *s == "disable_new new").count(), 1, "{said:?}");
     // Both at once: somebody is refused at one node while another still accepts it.
     let mut both = back("judge drained", "judge new_soaked");
     both.judges(Point::NewSoaked, &[("soak", Verdict::Fail), ("new_refused", Verdict::Fail)]);
