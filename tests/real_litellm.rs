@@ -373,7 +373,7 @@ fn the_default_cache() {
     place.keyroll(&["run", "--wait", "policy.yaml"]).ends(0);
     place.rotated();
     let looks = refusals(&place.records());
-    let half = |calls: &[(String, String)]| calls.iter().any(|(_, c)| c == "refused") && calls.iter().any(|(_, c)| c == "accepted");
-    assert!(looks.iter().any(|(passed, calls)| !passed && half(calls)), "one instance refused while the other one served: {looks:?}");
+    // The first look waits until the other instance must have heard of it, so both refuse at every one.
+    assert!(!looks.is_empty() && looks.iter().all(|(_, calls)| calls.iter().all(|(_, class)| class == "refused")), "{looks:?}");
     println!("the default cache: {} calls, none refused", place.nobody_was_refused());
 }
