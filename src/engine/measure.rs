@@ -27,6 +27,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         let checks: Vec<&Check> = plan.checks(point).iter().filter(|c| !(c.skippable && urgent)).collect();
         let mut errors = BTreeMap::new();
         let calls = self.calls(point, &checks, &mut errors).await?;
+        // Both clocks at one instant, ours first: what follows may take seconds, and would make the source look ahead of us.
+        let stamp = self.stamp();
         let source_now = match self.ports.gateway().now().await {
             Ok(now) => Some(now),
             Err(e) => {
@@ -75,7 +77,7 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 }
             }
         }
-        Ok(Reading { stamp: self.stamp(), source_now, calls, usage, acks, facts, errors })
+        Ok(Reading { stamp, source_now, calls, usage, acks, facts, errors })
     }
 
     /// Makes the calls this point needs. Their ids are on disk before the first one leaves.
