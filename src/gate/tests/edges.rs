@@ -407,3 +407,13 @@ fn an_owner_is_compared_where_both_sides_name_one() {
     run.plan = std::sync::Arc::new(plan);
     is(&attributed(&run, &read), Verdict::Pass, "knows no owner");
 }
+
+#[test]
+fn a_pipe_that_broke_after_the_window_is_no_silence_either() {
+    // What is recent is 55 seconds: lag, longest request, four polls, one call.
+    for (s, verdict) in [(HOLD + 3_700, Verdict::NoData), (NOW - 56, Verdict::NoData), (NOW - 55, Verdict::Pass)] {
+        let mut broken = reading(NOW);
+        usage(&mut broken).own.insert(RequestId::new("tracer"), own(Some(Which::New), false, s));
+        is(&drained(&run(), &broken), verdict, "");
+    }
+}
