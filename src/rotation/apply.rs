@@ -172,8 +172,12 @@ impl Run {
         self.stuck = None;
         self.failed = None;
         // What must be fresh at the instant of an irreversible effect was judged by a process that is gone.
-        for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted] {
+        for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted, Point::NewSoaked] {
             self.passed.remove(&point);
+        }
+        // On the way back the new key is the one that goes. Once it is switched off, its drain is history.
+        if self.new.as_ref().is_some_and(|n| n.enabled) {
+            self.passed.remove(&Point::NewDrained);
         }
         // A failure that a person was asked about is judged afresh once somebody goes on.
         if self.gate.as_ref().is_some_and(|g| g.checks.iter().any(|c| c.verdict == Verdict::Fail)) {
