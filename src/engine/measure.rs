@@ -27,8 +27,6 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
         let checks: Vec<&Check> = plan.checks(point).iter().filter(|c| !(c.skippable && urgent)).collect();
         let mut errors = BTreeMap::new();
         let calls = self.calls(point, &checks, &mut errors).await?;
-        // Both clocks at one instant, ours first: what follows may take seconds, and would make the source look ahead of us.
-        let stamp = self.stamp();
         let source_now = match self.ports.gateway().now().await {
             Ok(now) => Some(now),
             Err(e) => {
@@ -36,6 +34,8 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
                 None
             }
         };
+        // Both clocks at one instant: what follows may take seconds, and would shorten every window by them.
+        let stamp = self.stamp();
         let usage = match (checks.iter().any(|c| needs_usage(&c.ask)), source_now) {
             (true, Some(now)) => self.usage(now, &mut errors).await,
             (true | false, _) => None,

@@ -4,7 +4,7 @@ use super::fleet::{OURS, Reads};
 use super::gateway::{Hand, Limits, State};
 use super::world::World;
 use keyroll::ports::PortError;
-use keyroll::rotation::{App, KeyId, Marker, ModelName, Place, RunId};
+use keyroll::rotation::{App, Ask, KeyId, Marker, ModelName, Place, Point, RunId, Which};
 
 /// A change.
 #[derive(Debug, Clone)]
@@ -251,7 +251,7 @@ impl World {
             self.judge_soak();
             self.judge_references(raced);
             let off = self.gateway.keys[key].last().is_some_and(|c| c.state == State::Off && c.by == Hand::Tool);
-            if off && self.gateway.keys[key].works_somewhere(now) {
+            if off && self.old_is_tried() && self.gateway.keys[key].works_somewhere(now) {
                 self.judge.broken(now, 2, "the old key was deleted while a replica still accepted it");
             }
         } else if self.gateway.keys[key].made_by == Hand::Tool {
@@ -329,6 +329,12 @@ impl World {
         }
     }
 
+    /// Nobody can see the refusal of a value that nobody knows, nor that a log would show one: then both are named gaps, and what counts
+    /// are the references and the drain.
+    fn old_is_tried(&self) -> bool {
+        self.plan.checks(&Point::BeforeDelete).iter().any(|c| matches!(c.ask, Ask::Reject { key: Which::Old }))
+    }
+
     /// The soak passed: nobody who is not excepted may have been refused in it.
     fn judge_soak(&mut self) {
         let Some(disabled) = self.disabled_at else { return };
@@ -339,14 +345,17 @@ impl World {
         if self.now < disabled + soak {
             self.judge.broken(self.now, 2, "the old key was deleted before its soak was over");
         }
-        let refused = self.log.rows.iter().any(|r| {
-            r.label != OURS
+        let tried = self.old_is_tried();
+        let refused = self.log.rows.iter().find(|r| {
+            (tried || r.visible < i64::MAX)
+                && r.label != OURS
                 && r.refused
                 && r.key == Some(self.old)
                 && (disabled..disabled + soak).contains(&r.at)
                 && !self.trail.excepted.iter().any(|e| e == super::fleet::LABELS[usize::from(r.label)])
         });
-        if refused {
+        if let Some(row) = refused.cloned() {
+            self.tell(|| format!("refused: {row:?}"));
             self.judge.broken(self.now, 2, "the old key was deleted although a caller had been refused in its soak");
         }
     }

@@ -13,6 +13,8 @@ pub(crate) struct Trail {
     pub(crate) emergency: bool,
     /// Gates that let through since the last thing that made them worthless, and when.
     passed: Vec<(Place, i64)>,
+    /// The run is in hold or revoke.
+    beyond: bool,
     /// The old key's end was begun once: from there on it only goes forward.
     pub(crate) delete_begun: bool,
     /// The old key was found dead in prepare, and the run goes on to save its consumers.
@@ -92,7 +94,13 @@ impl Trail {
                     Phase::Archive => Place::Gone,
                 };
                 let saved = self.saves && *to == Phase::Flip;
-                (self.passed(gate).is_none() && !saved).then_some((2, "a phase was left although its gate had not passed"))
+                // Back for a model that came later: nothing is left behind, and every gate on the way is judged again.
+                let back = *to == Phase::Flip && self.beyond;
+                if back {
+                    self.passed.retain(|(p, _)| !matches!(p, Place::Flipped | Place::Drained));
+                }
+                self.beyond = matches!(to, Phase::Hold | Phase::Revoke);
+                (self.passed(gate).is_none() && !saved && !back).then_some((2, "a phase was left although its gate had not passed"))
             }
             Record::Turned { .. } => {
                 self.undo = true;
