@@ -74,7 +74,7 @@ fn a_closed_window_parks_with_the_hour_and_a_tick_leaves_it_alone() {
     assert!(plan.out.contains("moved by the change windows"), "{}", plan.out);
     let parked = ran(&place, &["--timeout", "40s"]);
     parked.ends(10);
-    assert!(parked.err.contains("window") && parked.err.contains(&format!("T{hour:02}:00")), "{}", parked.err);
+    assert!(parked.err.contains("allowed hours") && parked.err.contains(&format!("T{hour:02}:00")), "{}", parked.err);
     let began = Instant::now();
     place.keyroll(&["tick", "--all"]).ends(10);
     assert!(began.elapsed() < Duration::from_secs(10), "what is not due is not begun");

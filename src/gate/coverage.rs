@@ -166,8 +166,13 @@ fn unobservable(case: &Case<'_>, consumer: &ConsumerPlan) -> bool {
     !acked && !case.run.plan.usage.names_caller
 }
 
-/// Its time to answer is over; where only the log could tell, the log must have got that far too.
+/// Its time to answer is over; where only the log could tell, the log must have got that far too. A person who reloads by hand is waited
+/// for: hours are no failure.
 fn overdue(case: &Case<'_>, clock: &SourceClock<'_>, consumer: &ConsumerPlan, key: Which) -> bool {
+    match consumer.reload {
+        Reload::ByHand => return false,
+        Reload::Told { .. } | Reload::Dynamic { .. } => {}
+    }
     let Some(start) = ack::moved_one(case, clock, &consumer.app, key) else { return false };
     let until = start.plus(case.run.plan.timing.reload_within);
     if consumer.acks {
