@@ -197,7 +197,10 @@ impl World {
         // Our own enable landed unheard, and somebody undid it before it was looked for: nobody can see that.
         let unheard = matches!(self.gateway.keys[key].changes.as_slice(), [.., on, _] if on.state == State::On && on.by == Hand::Tool)
             && self.now - self.people.last_edit < 1_600;
-        if last.is_some_and(|c| c.state == State::Off && c.by == Hand::Person) && !raced && !unheard {
+        // Somebody who switches it on and off again leaves it as we left it.
+        let as_left = matches!(self.gateway.keys[key].changes.as_slice(), [.., off, on, _]
+            if off.state == State::Off && off.by == Hand::Tool && on.state == State::On && on.by == Hand::Person);
+        if last.is_some_and(|c| c.state == State::Off && c.by == Hand::Person) && !raced && !unheard && !as_left {
             self.judge.broken(self.now, 5, "a key that a person had switched off was enabled");
         }
         if key == self.old {
@@ -213,7 +216,7 @@ impl World {
             self.judge_holders(key, raced, "the old key was disabled while a listed consumer held it");
             let again = self.gateway.keys[key].state() != State::On;
             if !again && self.plan.approval(keyroll::rotation::Phase::Revoke).is_some() && !self.trail.emergency {
-                if !self.trail.agreed {
+                if !self.trail.agreed && !raced {
                     self.judge.broken(now, 2, "the old key was disabled without an agreement for this very attempt");
                 }
                 self.trail.agreed = false;
