@@ -2,7 +2,9 @@
 //! credential.
 
 use super::wire::Reply;
+use crate::ports::CallAnswer;
 use crate::rotation::{CallClass, Probe};
+use crate::support::http::HttpProblem;
 use serde_json::{Value, json};
 
 /// How one gateway says what.
@@ -57,6 +59,20 @@ pub(super) fn judge(probe: &Probe, reply: &Reply, dialect: &Dialect) -> CallClas
         500..=599 => CallClass::Down,
         _ => CallClass::Unknown,
     }
+}
+
+/// What it means that no answer came: nobody there, or a mistake on our side that says nothing of the credential.
+pub(super) fn unanswered(problem: &HttpProblem) -> CallAnswer {
+    let class = match problem {
+        HttpProblem::NotSent { .. } | HttpProblem::NoAnswer { .. } => CallClass::Down,
+        HttpProblem::Address
+        | HttpProblem::Credentials
+        | HttpProblem::Segment
+        | HttpProblem::Authority
+        | HttpProblem::Client { .. }
+        | HttpProblem::TooLarge { .. } => CallClass::Unknown,
+    };
+    CallAnswer { class, status: 0 }
 }
 
 /// The body is what the family promises: a stream with its end, a tool call, a vector.

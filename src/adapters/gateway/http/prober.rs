@@ -8,7 +8,7 @@ use crate::policy::model::http_gateway::{CustomCall, HttpRequest, Identify, KeyA
 use crate::ports::{CallAnswer, PortError, Prober, Result};
 use crate::rotation::{CallClass, Endpoint, KeyId, Probe, RequestId};
 use crate::secret::{SecretText, sha256_hex};
-use crate::support::http::{self, Calls, HttpProblem};
+use crate::support::http::{self, Calls};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use std::rc::Rc;
@@ -168,15 +168,7 @@ impl Prober for HttpProber {
         let Some(call) = self.outgoing(endpoint, probe, secret, request) else { return unknown };
         match self.exchange.send(call).await {
             Ok(answer) => CallAnswer { class: self.judge(probe, &answer), status: answer.status },
-            Err(HttpProblem::NotSent { .. } | HttpProblem::NoAnswer { .. }) => CallAnswer { class: CallClass::Down, status: 0 },
-            Err(
-                HttpProblem::Address
-                | HttpProblem::Credentials
-                | HttpProblem::Segment
-                | HttpProblem::Authority
-                | HttpProblem::Client { .. }
-                | HttpProblem::TooLarge { .. },
-            ) => unknown,
+            Err(problem) => probe::unanswered(&problem),
         }
     }
 

@@ -78,15 +78,7 @@ impl Prober for LiteLlmProber {
         let path = [&["v1"], path].concat();
         match self.send(endpoint, Method::POST, &path, secret, request, Some(&body)).await {
             Ok(reply) => CallAnswer { class: judge(probe, &reply), status: reply.status },
-            Err(HttpProblem::NotSent { .. } | HttpProblem::NoAnswer { .. }) => CallAnswer { class: CallClass::Down, status: 0 },
-            Err(
-                HttpProblem::Address
-                | HttpProblem::Credentials
-                | HttpProblem::Segment
-                | HttpProblem::Authority
-                | HttpProblem::Client { .. }
-                | HttpProblem::TooLarge { .. },
-            ) => CallAnswer { class: CallClass::Unknown, status: 0 },
+            Err(problem) => probe::unanswered(&problem),
         }
     }
 
