@@ -3,6 +3,7 @@
 //!
 //! Making a client loads the machine's TLS roots, so it happens when the first call needs it and not before.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Response, Url};
@@ -41,6 +42,52 @@ impl Options {
     /// Ten seconds to connect, thirty in all, proxies as the environment says.
     pub fn new(calls: Calls) -> Self {
         Self { calls, connect: Duration::from_secs(10), total: Duration::from_secs(30), ca_pem: None, proxy: true }
+    }
+}
+
+/// Two clients to one system, for reading and for changing, each made when the first call needs it.
+pub struct Clients {
+    timeout: Duration,
+    ca_pem: Option<Vec<u8>>,
+    reading: OnceCell<Client>,
+    changing: OnceCell<Client>,
+}
+
+impl Clients {
+    /// With one limit for every call.
+    pub fn new(timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
+        Self { timeout, ca_pem, reading: OnceCell::new(), changing: OnceCell::new() }
+    }
+
+    /// The client for such calls to this address.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn get(&self, calls: Calls, url: &Url) -> Result<&Client, HttpProblem> {
+        let cell = match calls {
+            Calls::Reading => &self.reading,
+            Calls::Changing => &self.changing,
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let mut options = Options::new(calls);
+        options.connect = options.connect.min(self.timeout);
+        options.total = self.timeout;
+        options.ca_pem.clone_from(&self.ca_pem);
+        // A proxy cannot reach our own loopback.
+        options.proxy = !is_loopback(url);
+        let client = client(&options)?;
+        Ok(cell.get_or_init(|| client))
+    }
+}
+
+/// An address of this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
     }
 }
 

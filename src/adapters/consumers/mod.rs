@@ -7,7 +7,6 @@ mod acknowledge;
 #[cfg(test)]
 mod tests;
 
-use super::gateway::wire::is_loopback;
 use crate::policy::model::consumer::{Ack as WrittenAck, Consumer, Method, Reload};
 use crate::ports::{Consumers, PortError, Result};
 use crate::rotation::{Ack, App, Child as ChildId};
@@ -105,7 +104,7 @@ impl ConsumerSet {
         let mut options = http::Options::new(calls);
         options.total = self.longest;
         // A proxy cannot reach our own loopback.
-        options.proxy = !is_loopback(url);
+        options.proxy = !http::is_loopback(url);
         http::client(&options)
     }
 }

@@ -6,11 +6,10 @@
 use crate::ports::{PortError, Result};
 use crate::rotation::{Span, Time};
 use crate::secret::SecretText;
-use crate::support::http::{self, Calls, HttpProblem, Options};
-use reqwest::{Client, Method, Url};
+use crate::support::http::{self, Calls, Clients, HttpProblem};
+use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::cell::OnceCell;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -57,39 +56,18 @@ impl Reply {
 
 /// Clients that are made when the first call needs them.
 pub(crate) struct Http {
-    timeout: Duration,
-    ca_pem: Option<Vec<u8>>,
-    reading: OnceCell<Client>,
-    changing: OnceCell<Client>,
+    clients: Clients,
 }
 
 impl Http {
     /// Clients with one limit for every call.
     pub(crate) fn new(timeout: Span, ca_pem: Option<Vec<u8>>) -> Self {
-        Self { timeout: Duration::from_millis(timeout.0.max(1)), ca_pem, reading: OnceCell::new(), changing: OnceCell::new() }
-    }
-
-    fn client(&self, calls: Calls, url: &Url) -> std::result::Result<&Client, HttpProblem> {
-        let cell = match calls {
-            Calls::Reading => &self.reading,
-            Calls::Changing => &self.changing,
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        let mut options = Options::new(calls);
-        options.connect = options.connect.min(self.timeout);
-        options.total = self.timeout;
-        options.ca_pem.clone_from(&self.ca_pem);
-        // A proxy cannot reach our own loopback.
-        options.proxy = !is_loopback(url);
-        let client = http::client(&options)?;
-        Ok(cell.get_or_init(|| client))
+        Self { clients: Clients::new(Duration::from_millis(timeout.0.max(1)), ca_pem) }
     }
 
     /// One call.
     pub(crate) async fn send(&self, call: Call<'_>) -> std::result::Result<Reply, HttpProblem> {
-        let client = self.client(call.calls, &call.url)?;
+        let client = self.clients.get(call.calls, &call.url)?;
         let mut request = client.request(call.method, call.url);
         if let Some(bearer) = call.bearer {
             request = request.bearer_auth(bearer.expose());
@@ -256,13 +234,4 @@ fn date(text: &str) -> Option<Time> {
 
 fn shown(base: &Url) -> String {
     base.as_str().trim_end_matches('/').to_owned()
-}
-
-/// The address is on this very machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        None => false,
-    }
 }

@@ -1,14 +1,12 @@
 //! One HTTP call with whatever headers a description asks for. Nothing is repeated and no redirect is followed.
 
 use super::times;
-use crate::adapters::gateway::wire::is_loopback;
 use crate::rotation::{Span, Time};
 use crate::secret::SecretText;
-use crate::support::http::{self, Calls, HttpProblem, Options};
+use crate::support::http::{self, Calls, Clients, HttpProblem};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 use serde_json::Value;
-use std::cell::OnceCell;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -17,10 +15,7 @@ const LONGEST_BODY: usize = 8 << 20;
 
 /// Clients that are made when the first call needs them.
 pub(super) struct Exchange {
-    timeout: Duration,
-    ca_pem: Option<Vec<u8>>,
-    reading: OnceCell<Client>,
-    changing: OnceCell<Client>,
+    clients: Clients,
 }
 
 /// What is sent.
@@ -92,28 +87,11 @@ impl Answer {
 
 impl Exchange {
     pub(super) fn new(timeout: Span, ca_pem: Option<Vec<u8>>) -> Self {
-        Self { timeout: Duration::from_millis(timeout.0.max(1)), ca_pem, reading: OnceCell::new(), changing: OnceCell::new() }
-    }
-
-    fn client(&self, calls: Calls, url: &Url) -> Result<&Client, HttpProblem> {
-        let cell = match calls {
-            Calls::Reading => &self.reading,
-            Calls::Changing => &self.changing,
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        let mut options = Options::new(calls);
-        options.connect = options.connect.min(self.timeout);
-        options.total = self.timeout;
-        options.ca_pem.clone_from(&self.ca_pem);
-        options.proxy = !is_loopback(url);
-        let client = http::client(&options)?;
-        Ok(cell.get_or_init(|| client))
+        Self { clients: Clients::new(Duration::from_millis(timeout.0.max(1)), ca_pem) }
     }
 
     pub(super) async fn send(&self, call: Outgoing) -> Result<Answer, HttpProblem> {
-        let client = self.client(call.calls, &call.url)?;
+        let client = self.clients.get(call.calls, &call.url)?;
         let mut request = client.request(call.method, call.url).headers(call.headers);
         if let Some(content) = call.body {
             request = request.header(CONTENT_TYPE, content.kind).body(content.bytes.to_vec());

@@ -9,12 +9,12 @@ use crate::adapters::reference::References;
 use crate::policy::model::reference::VaultAuth;
 use crate::ports::{PortError, Result};
 use crate::secret::SecretText;
-use crate::support::http::{self, Calls, HttpProblem, Options};
-use reqwest::{Client, Method};
+use crate::support::http::{self, Calls, Clients, HttpProblem};
+use reqwest::Method;
 use rustify::endpoint::Endpoint;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use vaultrs::api::EndpointResult;
@@ -27,11 +27,8 @@ const LONGEST_BODY: usize = 4 << 20;
 pub(super) struct Api {
     pub(super) place: Rc<Place>,
     auth: Option<VaultAuth>,
-    timeout: Duration,
-    ca_pem: Option<Vec<u8>>,
+    clients: Clients,
     session: RefCell<Option<Rc<Session>>>,
-    reading: OnceCell<Client>,
-    changing: OnceCell<Client>,
 }
 
 /// A status and a body.
@@ -72,7 +69,7 @@ impl Reply {
 impl Api {
     /// Nothing is called yet.
     pub(super) fn new(place: Rc<Place>, auth: Option<VaultAuth>, timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
-        Self { place, auth, timeout, ca_pem, session: RefCell::new(None), reading: OnceCell::new(), changing: OnceCell::new() }
+        Self { place, auth, clients: Clients::new(timeout, ca_pem), session: RefCell::new(None) }
     }
 
     /// The token is from a login that can be done again.
@@ -131,7 +128,7 @@ impl Api {
         let segments: Vec<&str> = std::iter::once("v1").chain(path.split('/').filter(|s| !s.is_empty())).collect();
         let mut url = http::join(&self.place.base, &segments).map_err(|e| self.unreachable(&e, false))?;
         url.set_query(query.as_deref().filter(|q| !q.is_empty()));
-        let client = self.client(calls).map_err(|e| self.unreachable(&e, false))?;
+        let client = self.clients.get(calls, &self.place.base).map_err(|e| self.unreachable(&e, false))?;
         let mut request = client.request(method, url).header("x-vault-request", "true");
         if let Some(token) = token {
             let mut value = reqwest::header::HeaderValue::from_str(token.expose())
@@ -178,24 +175,6 @@ impl Api {
         let answer: EndpointResult<Value> = reply.parsed(&self.place.name())?;
         let auth = answer.auth.ok_or_else(|| self.unreadable("the answer to the login holds no token"))?;
         Ok(Session::leased(SecretText::new(auth.client_token), auth.lease_duration))
-    }
-
-    fn client(&self, calls: Calls) -> std::result::Result<&Client, HttpProblem> {
-        let cell = match calls {
-            Calls::Reading => &self.reading,
-            Calls::Changing => &self.changing,
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        let mut options = Options::new(calls);
-        options.connect = options.connect.min(self.timeout);
-        options.total = self.timeout;
-        options.ca_pem.clone_from(&self.ca_pem);
-        // A proxy cannot reach our own loopback.
-        options.proxy = !self.place.is_loopback();
-        let client = http::client(&options)?;
-        Ok(cell.get_or_init(|| client))
     }
 
     /// What a failed read means.

@@ -69,15 +69,6 @@ impl Place {
         format!("{}{PENDING}", self.path)
     }
 
-    /// The server is on this very machine.
-    pub(super) fn is_loopback(&self) -> bool {
-        match self.base.host_str() {
-            Some("localhost") => true,
-            Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-            None => false,
-        }
-    }
-
     /// How messages name it.
     pub(super) fn name(&self) -> String {
         format!("vault {}/{} field {}", self.mount, self.path, self.field)
