@@ -2,6 +2,8 @@
 
 mod credentials;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
 mod optional;
 mod sandbox;

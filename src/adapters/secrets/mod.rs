@@ -3,12 +3,16 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "vault")]
 pub mod vault;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -23,6 +27,9 @@ pub enum AnyStore {
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
+    /// A Secret in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),
@@ -35,6 +42,8 @@ macro_rules! forward {
             Self::File($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
+            #[cfg(feature = "kubernetes")]
+            Self::Kubernetes($one) => $call,
             #[cfg(feature = "vault")]
             Self::Vault($one) => $call,
         }

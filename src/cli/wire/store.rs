@@ -23,7 +23,11 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             Slot::Aws(place) => Some(crate::adapters::secrets::aws::address(place)),
             #[cfg(not(feature = "aws"))]
             Slot::Aws(_) => None,
-            Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            #[cfg(feature = "kubernetes")]
+            Slot::Kubernetes(place) => crate::adapters::secrets::kubernetes::address_of(place),
+            #[cfg(not(feature = "kubernetes"))]
+            Slot::Kubernetes(_) => None,
+            Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -60,6 +64,15 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
         }
         #[cfg(not(feature = "aws"))]
         Slot::Aws(_) => Ok(None),
-        Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
+        #[cfg(feature = "kubernetes")]
+        Slot::Kubernetes(place) => {
+            let settings = super::kubernetes::settings(tools);
+            let store = crate::adapters::secrets::KubernetesStore::new(place, tools.fingerprints.clone(), settings)
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Kubernetes(Box::new(store))))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        Slot::Kubernetes(_) => Ok(None),
+        Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }
