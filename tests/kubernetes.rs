@@ -9,6 +9,8 @@ mod proxy;
 #[path = "kubernetes/refusals.rs"]
 mod refusals;
 mod stores;
+#[path = "kubernetes/workloads.rs"]
+mod workloads;
 #[path = "kubernetes/world.rs"]
 mod world;
 

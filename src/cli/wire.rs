@@ -42,7 +42,7 @@ pub(crate) struct Wired {
     pub run_id: RunId,
     gateway: AnyGateway,
     prober: AnyProber,
-    slots: Vec<AnyStore>,
+    slots: Rc<Vec<AnyStore>>,
     usage: AnyUsage,
     consumers: ConsumerSet,
     approver: Answers,
@@ -78,15 +78,19 @@ impl Wired {
         for slot in &policy.slots {
             slots.extend(store::store(slot, &tools).await?);
         }
+        let slots = Rc::new(slots);
         let connected = gateway::connect(&tools).await?;
         let consumers = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| connected.place(c)).collect();
+        let consumers = ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone());
+        #[cfg(feature = "kubernetes")]
+        let consumers = consumers.with_workloads(kubernetes::workloads(&tools, &slots, signal));
         let named = policy.gateway.as_ref();
         let known = connected.admin.iter().map(|a| ("the admin key".to_owned(), fingerprints.of(a))).collect();
         Ok(Self {
             run_id,
             slots,
             usage: usage::usage(policy, connected.log, &fingerprints)?,
-            consumers: ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone()),
+            consumers,
             approver: Answers::none(),
             notifier: Notices::new(&policy.notify, withheld, scrubber),
             clock: SystemClock::new(signal.clone()),

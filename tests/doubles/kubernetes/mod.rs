@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub(crate) use workloads::Habits;
+pub(crate) use workloads::{Habits, Wired, spec};
 use workloads::Pod;
 
 /// May do everything.

@@ -133,6 +133,26 @@ impl Double {
         }
     }
 
+    /// Somebody restarts a workload.
+    pub(crate) fn restarted_by_a_person(&self, path: &str) {
+        self.edit(path, |w| {
+            let generation = w["metadata"]["generation"].as_u64().unwrap_or(1);
+            w["metadata"]["generation"] = (generation + 1).into();
+            w["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "by a person".into();
+        });
+        self.world().roll(path);
+        // Its pods are there before anybody goes on.
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(20));
+            let mut world = self.world();
+            world.tick();
+            if world.due.is_empty() {
+                return;
+            }
+        }
+        panic!("the rollout of {path} does not end");
+    }
+
     /// How often a template was changed.
     pub(crate) fn restarts(&self) -> usize {
         self.world().restarts
