@@ -110,6 +110,11 @@ impl Double {
         world.pods.values().filter(of).filter_map(|p| p.holds.clone()).collect()
     }
 
+    /// What one pod was given when it started.
+    pub(crate) fn given_to(&self, pod: &str) -> Option<String> {
+        self.world().pods.get(pod)?.holds.clone()
+    }
+
     /// A CronJob makes a job now, whose pod runs until `ends` is called.
     pub(crate) fn fires(&self, namespace: &str, name: &str) -> String {
         let mut world = self.world();
