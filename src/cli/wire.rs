@@ -33,8 +33,16 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+#[cfg(feature = "kubernetes")]
+pub(crate) use kubernetes::found;
 pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
+
+/// Without Kubernetes nothing can be found.
+#[cfg(not(feature = "kubernetes"))]
+pub(crate) async fn found(loaded: super::load::LoadedPolicy) -> Result<super::load::LoadedPolicy, Fault> {
+    Ok(loaded)
+}
 
 /// All ports of one process.
 pub(crate) struct Wired {

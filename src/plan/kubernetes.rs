@@ -47,7 +47,10 @@ pub(super) fn refusals(policy: &Policy, no: &mut Vec<Refusal>) {
         if k.restarts() && !fetches && k.reads.is_none() && !slots(policy).any(|s| s.namespace == k.namespace) {
             no.push(Refusal::new(
                 "the Secret that pods read",
-                format!("{} is restarted, and nothing says which Secret its pods read: a restart may pick up the old value", c.app.as_str()),
+                format!(
+                    "{} is restarted, and nothing says which Secret its pods read: a restart may pick up the old value",
+                    c.app.as_str()
+                ),
                 "`reads: { secret: …, key: … }`, or `through: { vault_agent: … }` where pods fetch the value themselves",
             ));
         }

@@ -104,6 +104,29 @@ fn killed_and_gone_on_with() {
     });
 }
 
+#[test]
+fn consumers_are_found_and_frozen_into_the_plan() {
+    wait(async {
+        let stage = Stage::pods().await;
+        let double = &stage.cluster.double;
+        double.workload(NAMESPACE, "deployments", "mounted", 1, crate::double::spec(crate::double::Wired::Projected, SECRET, KEY));
+        double.workload(NAMESPACE, "deployments", "stranger", 1, crate::double::spec(crate::double::Wired::Nothing, SECRET, KEY));
+        stage.consumers("consumers: { discover: { kubernetes: all-referencing } }\n");
+        let policy = stage.whole.dir.path().join("policy.yaml");
+        let said = stage.whole.keyroll(&["--output", "json", "plan", policy.to_str().unwrap()]);
+        let plan: Value = serde_json::from_str(&said.ends(0).out).unwrap();
+        let consumers = plan["plan"]["consumers"].as_array().unwrap();
+        let of = |app: &str| consumers.iter().find(|c| c["app"] == app).unwrap_or_else(|| panic!("{app} is not among {consumers:?}"));
+        assert_eq!(consumers.len(), 5, "{consumers:?}");
+        for app in ["web", "worker", "agent"] {
+            assert!(of(app)["reload"]["told"]["how"].as_str().is_some_and(|how| how.starts_with("restart")), "{}", of(app));
+        }
+        assert!(of("mounted")["reload"]["dynamic"].is_object(), "a file is renewed without a restart: {}", of("mounted"));
+        assert!(of("nightly")["reload"]["dynamic"].is_object() && of("nightly")["acks"] == true, "{}", of("nightly"));
+        assert!(plan["plan"]["policy"]["effective"].as_str().unwrap().contains("\"cronjob\":\"nightly\""));
+    });
+}
+
 /// The plan of a stage with a change, which must be refused; nothing is written.
 async fn refused(change: impl FnOnce(&mut Stage)) -> String {
     let mut stage = Stage::asking().await;

@@ -81,10 +81,6 @@ impl Stage {
             let wired = if name == "worker" { Wired::EnvFrom } else { Wired::Env };
             stage.cluster.double.workload(NAMESPACE, kind, name, 2, spec(wired, SECRET, KEY));
         }
-        let policy = stage.whole.dir.path().join("policy.yaml");
-        let text = std::fs::read_to_string(&policy).unwrap();
-        let from = text.find("consumers:").unwrap();
-        let to = text.find("usage:").unwrap();
         let written = [
             ("web", "continuous", json!({ "deployment": "web", "restart": true, "within": "30s" })),
             ("worker", "1s", json!({ "statefulset": "worker", "restart": true, "within": "30s" })),
@@ -97,10 +93,19 @@ impl Stage {
             let line = json!({ "app": app, "cadence": cadence, "reload": { "kubernetes": how } });
             consumers.push_str(&format!("  - {line}\n"));
         }
-        std::fs::write(&policy, format!("{}{consumers}{}", &text[..from], &text[to..])).unwrap();
+        stage.consumers(&consumers);
         stage.callers = Some(Callers::Pods(Pods::start(&stage.cluster, stage.whole.data())));
         tokio::time::sleep(Duration::from_millis(3500)).await;
         stage
+    }
+
+    /// Writes the policy's consumers anew.
+    pub(crate) fn consumers(&self, text: &str) {
+        let policy = self.whole.dir.path().join("policy.yaml");
+        let whole = std::fs::read_to_string(&policy).unwrap();
+        let (before, rest) = whole.split_once("consumers:").unwrap();
+        let (_, after) = rest.split_once("usage:").unwrap();
+        std::fs::write(&policy, format!("{before}{text}usage:{after}")).unwrap();
     }
 
     /// What the slot holds.
@@ -172,7 +177,8 @@ impl Drop for Pods {
 impl Pods {
     fn start(cluster: &Arc<Cluster>, data: Vec<String>) -> Self {
         let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Counts::default())));
-        let habits = [("deployments", "web", 60), ("statefulsets", "worker", 120), ("daemonsets", "agent", 200), ("cronjobs", "nightly", 2500)];
+        let habits =
+            [("deployments", "web", 60), ("statefulsets", "worker", 120), ("daemonsets", "agent", 200), ("cronjobs", "nightly", 2500)];
         let threads = habits
             .into_iter()
             .map(|(kind, name, pause)| {

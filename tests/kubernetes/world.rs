@@ -9,8 +9,8 @@ use keyroll::policy::model::slot::KubernetesSlot;
 use keyroll::secret::{FingerprintKey, Scrubber};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Where everything is.

@@ -83,7 +83,7 @@ pub enum Reload {
     /// It reads the store again by itself.
     Dynamic(DynamicReload),
     /// A workload in Kubernetes.
-    Kubernetes(KubernetesReload),
+    Kubernetes(Box<KubernetesReload>),
     /// A person does it: keyroll says what to do, and checks.
     By(Hand),
 }

@@ -12,14 +12,19 @@ pub(super) async fn hurry(cluster: &Cluster, namespace: &str, through: &Delivery
     if !is_subdomain(&copied.name) {
         return Err(Problem::Refused("the ExternalSecret has no name of Kubernetes".into()));
     }
-    let path = format!("/apis/external-secrets.io/v1/namespaces/{namespace}/externalsecrets/{}", copied.name);
-    let body = json!({ "metadata": { "annotations": { "force-sync": clock::wall_millis().to_string() } } });
-    match cluster.patch(&path, Zeroizing::new(body.to_string().into_bytes())).await {
-        // Without the right to ask, or when the answer was lost, it comes with the next refresh.
-        Ok(_) | Err(Problem::Refused(_) | Problem::Lost(_) | Problem::Unreadable(_) | Problem::NotSent(_)) => Ok(()),
-        Err(Problem::Missing) => Err(Problem::Refused(format!("there is no ExternalSecret {}", copied.name))),
-        Err(e @ (Problem::Stale | Problem::Login)) => Err(e),
+    let note = json!({ "metadata": { "annotations": { "force-sync": clock::wall_millis().to_string() } } }).to_string();
+    // Older installations know the older version of the same object only.
+    for version in ["v1", "v1beta1"] {
+        let path = format!("/apis/external-secrets.io/{version}/namespaces/{namespace}/externalsecrets/{}", copied.name);
+        match cluster.patch(&path, Zeroizing::new(note.clone().into_bytes())).await {
+            Ok(_) => return Ok(()),
+            Err(Problem::Missing) => return Err(Problem::Refused(format!("there is no ExternalSecret {}", copied.name))),
+            Err(e @ (Problem::Stale | Problem::Login)) => return Err(e),
+            // Without the right to ask, or when the answer was lost, it comes with the next refresh.
+            Err(Problem::Refused(_) | Problem::Lost(_) | Problem::Unreadable(_) | Problem::NotSent(_)) => {}
+        }
     }
+    Ok(())
 }
 
 /// Who brings it, and how often.

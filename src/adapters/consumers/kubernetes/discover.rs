@@ -17,6 +17,14 @@ pub struct Referrer {
     pub every: Option<u64>,
 }
 
+impl Referrer {
+    /// It does not come to a new value by itself.
+    pub fn needs_restart(&self) -> bool {
+        let renewed = self.ways.iter().all(|w| matches!(w, Way::Volume | Way::Pull));
+        self.sort != Sort::CronJob && !renewed
+    }
+}
+
 /// Every workload of a namespace that reads this key of this Secret. Programs that ask the API for it are not among them.
 ///
 /// # Errors

@@ -4,6 +4,8 @@
 //! (the last hop, which may be a copy of what the slot holds) has the new value, and after the nodes had time to hear of it. It has ended
 //! when no pod of before is left.
 
+#[cfg(test)]
+mod chain_tests;
 mod delivery;
 pub mod discover;
 mod references;
@@ -258,7 +260,8 @@ impl Workloads {
         }
         let target = self.target(app, reload)?;
         let within = reload.within.map_or(WITHIN, |p| Duration::from_millis(p.as_millis()));
-        let refresh = reload.through.as_ref().filter(|t| t.copies()).map_or(Duration::ZERO, |t| Duration::from_millis(t.refresh().as_millis()));
+        let refresh =
+            reload.through.as_ref().filter(|t| t.copies()).map_or(Duration::ZERO, |t| Duration::from_millis(t.refresh().as_millis()));
         let hop = self.arrived(&target, within.saturating_add(refresh)).await?;
         for (sort, workload) in self.workloads(&target).await? {
             self.restart(&target, sort, &workload, &hop, within).await?;

@@ -91,7 +91,8 @@ mod tests {
         assert_eq!(of(&json!({ "containers": [{ "name": "a", "env": env }] })), [Way::Env]);
         assert_eq!(of(&json!({ "containers": [{ "name": "a", "envFrom": [{ "secretRef": { "name": "router-key" } }] }] })), [Way::Env]);
         assert_eq!(of(&json!({ "containers": [{ "name": "a" }], "initContainers": [{ "name": "i", "env": env }] })), [Way::Init]);
-        let sidecar = json!({ "containers": [{ "name": "a" }], "initContainers": [{ "name": "i", "env": env, "restartPolicy": "Always" }] });
+        let sidecar =
+            json!({ "containers": [{ "name": "a" }], "initContainers": [{ "name": "i", "env": env, "restartPolicy": "Always" }] });
         assert_eq!(of(&sidecar), [Way::Env]);
         let volume = json!([{ "name": "v", "secret": { "secretName": "router-key" } }]);
         let mounted = |more: Value| {

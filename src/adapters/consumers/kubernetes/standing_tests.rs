@@ -45,10 +45,10 @@ fn a_restart_before_the_copy_arrived_does_not_count_however_late_it_was_asked_fo
     // The store was changed at noon; the copy came at one; everything was restarted at half past twelve.
     let hop = new_since(NOON + HOUR);
     let restarted = pod("a", NOON + HOUR / 2);
-    assert_eq!(missing(&[restarted.clone()], &hop, at(NOON + 2 * HOUR)), ["a started before the value was there"]);
+    assert_eq!(missing(std::slice::from_ref(&restarted), &hop, at(NOON + 2 * HOUR)), ["a started before the value was there"]);
     // Our own restart that saw the old value does not count either.
     let by_us = PodSeen { restart: Some((NOON + HOUR / 2, print("old"))), ..restarted };
-    assert_eq!(missing(&[by_us.clone()], &hop, at(NOON + 2 * HOUR)), ["a started before the value was there"]);
+    assert_eq!(missing(std::slice::from_ref(&by_us), &hop, at(NOON + 2 * HOUR)), ["a started before the value was there"]);
     // The one that saw the new value does, whatever the clocks of nodes say.
     let after = PodSeen { restart: Some((NOON + HOUR + 3_000, print("new"))), started: Some(0), ..by_us };
     let standing = judge(&[after], &hop, at(NOON + 2 * HOUR));
@@ -73,11 +73,11 @@ fn who_is_ending_or_not_ready_is_not_there_yet_and_who_has_ended_is_nobody() {
 fn a_mounted_file_is_renewed_after_a_while_and_a_single_one_never() {
     let hop = new_since(NOON);
     let mounted = PodSeen { ways: vec![Way::Volume], ..pod("a", NOON - HOUR) };
-    assert_eq!(missing(&[mounted.clone()], &hop, at(NOON + FILES)), ["a may not have the new file yet"]);
-    assert!(missing(&[mounted.clone()], &hop, at(NOON + FILES + 1_000)).is_empty());
+    assert_eq!(missing(std::slice::from_ref(&mounted), &hop, at(NOON + FILES)), ["a may not have the new file yet"]);
+    assert!(missing(std::slice::from_ref(&mounted), &hop, at(NOON + FILES + 1_000)).is_empty());
     for ways in [vec![Way::SubPath], vec![Way::Volume, Way::Env], vec![Way::Init], Vec::new()] {
         let pod = PodSeen { ways, ..mounted.clone() };
-        assert!(!missing(&[pod.clone()], &hop, at(NOON + HOUR)).is_empty(), "{pod:?}");
+        assert!(!missing(std::slice::from_ref(&pod), &hop, at(NOON + HOUR)).is_empty(), "{pod:?}");
     }
 }
 

@@ -195,7 +195,8 @@ pub(super) fn seen(pod: &Pod, secret: Option<(&str, &str)>) -> PodSeen {
     let begun = status.and_then(|s| s.start_time.as_ref()).map(|t| t.0.as_millisecond());
     let started = if ways.contains(&Way::Init) { begun.min(first) } else { first };
     let metadata = Some(&pod.metadata);
-    let restart = note(metadata, RESTARTED).and_then(|at| at.parse().ok()).zip(note(metadata, HELD).and_then(|f| Fingerprint::parse(f).ok()));
+    let restart =
+        note(metadata, RESTARTED).and_then(|at| at.parse().ok()).zip(note(metadata, HELD).and_then(|f| Fingerprint::parse(f).ok()));
     PodSeen {
         name: clean_to(pod.metadata.name.as_deref().unwrap_or_default(), 120),
         ended: matches!(phase, "Succeeded" | "Failed"),
