@@ -1,22 +1,60 @@
 //! The schema of a policy: derived from the types, tidied once, used by editors and by the walk over a file.
 //!
-//! Deriving it costs more than everything else that `lint` does, so the result is kept beside this file as `schema.json`, and a test says
-//! when it is no longer what the types say: `KEYROLL_BLESS=1 cargo test --lib schema` writes it again.
+//! Deriving it costs more than everything else that `lint` does, so the result is kept beside this file as `schema.json`, a line for every
+//! definition, and a test says when it is no longer what the types say: `KEYROLL_BLESS=1 cargo test --lib schema` writes it again.
+//! A definition is parsed when a policy first uses it: most policies use a few of them.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Map, Value, value::RawValue};
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(include_str!("schema.json")).unwrap_or_default());
+const TEXT: &str = include_str!("schema.json");
+
+/// Where the types that fields refer to are kept.
+const DEFINITIONS: &str = "$defs";
+
+static SHARED: LazyLock<Shared> = LazyLock::new(Shared::read);
+
+struct Shared {
+    root: Value,
+    definitions: BTreeMap<&'static str, Definition>,
+}
+
+struct Definition {
+    text: &'static RawValue,
+    parsed: OnceLock<Value>,
+}
+
+impl Shared {
+    fn read() -> Self {
+        let mut parts: BTreeMap<&str, &RawValue> = serde_json::from_str(TEXT).unwrap_or_default();
+        let definitions: BTreeMap<&str, &RawValue> =
+            parts.remove(DEFINITIONS).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let root: Map<String, Value> = parts.into_iter().map(|(name, raw)| (name.to_owned(), parsed(raw))).collect();
+        let definitions = definitions.into_iter().map(|(name, text)| (name, Definition { text, parsed: OnceLock::new() })).collect();
+        Self { root: Value::Object(root), definitions }
+    }
+}
+
+fn parsed(raw: &RawValue) -> Value {
+    serde_json::from_str(raw.get()).unwrap_or_default()
+}
 
 /// JSON Schema (2020-12) of a policy file, for editors.
 pub fn schema() -> Value {
-    SCHEMA.clone()
+    serde_json::from_str(TEXT).unwrap_or_default()
 }
 
-/// The same schema, borrowed.
-pub(crate) fn shared() -> &'static Value {
-    &SCHEMA
+/// The same schema without its definitions.
+pub(crate) fn root() -> &'static Value {
+    &SHARED.root
+}
+
+/// One of its definitions, by name or by the `$ref` that points to it.
+pub(crate) fn definition(name: &str) -> Option<&'static Value> {
+    let definition = SHARED.definitions.get(name.strip_prefix("#/$defs/").unwrap_or(name))?;
+    Some(definition.parsed.get_or_init(|| parsed(definition.text)))
 }
 
 #[cfg(test)]
@@ -24,17 +62,30 @@ mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
     use super::*;
     use crate::policy::model::Policy;
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     #[test]
     fn the_file_is_what_the_types_say() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/schema.json");
         let now = build();
         if std::env::var_os("KEYROLL_BLESS").is_some() {
-            std::fs::write(path, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
+            std::fs::write(path, lined(&now)).unwrap();
         }
         let kept: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert!(kept == now, "src/policy/schema.json is not what the types say; KEYROLL_BLESS=1 cargo test --lib schema");
+    }
+
+    /// A line for each field of a policy and for each definition, so that a change is one line of a diff.
+    fn lined(schema: &Value) -> String {
+        let part = |(name, value): (&String, &Value)| match value {
+            Value::Object(inner) if name == DEFINITIONS || name == "properties" => {
+                let lines: Vec<String> = inner.iter().map(|(name, value)| format!("{}: {value}", json!(name))).collect();
+                format!("{}: {{\n{}\n}}", json!(name), lines.join(",\n"))
+            }
+            value => format!("{}: {value}", json!(name)),
+        };
+        let parts: Vec<String> = schema.as_object().unwrap().iter().map(part).collect();
+        format!("{{\n{}\n}}\n", parts.join(",\n"))
     }
 
     fn build() -> Value {
