@@ -84,10 +84,10 @@ pub(crate) const FAULTS: [Meant; 12] = [
     fault("lost_response", r#"{"on":"mint"}"#, Prepare, Looking, "done"),
     fault("scope_dropped", r#"{"field":"models"}"#, Prepare, Check("scope", Fail, Looked), "rolled back"),
     fault("grace_kills_old", "{}", Prepare, Check("old_accepted", Fail, Caught(&[("soak", Fail), ("old_refused", Inconclusive)])), "done"),
-    fault("projection_delay", r#"{"ms":4000}"#, Prepare, Check("new_accepted", Fail, Caught(&[("attributed", NoData)])), "rolled back"),
+    fault("projection_delay", r#"{"ms":60000}"#, Prepare, Check("new_accepted", Fail, Caught(&[("attributed", NoData)])), "rolled back"),
     fault(
         "replica_lag",
-        r#"{"replica":1,"ms":4000}"#,
+        r#"{"replica":1,"ms":60000}"#,
         Prepare,
         Check("new_accepted", Fail, Caught(&[("none_refused", Fail)])),
         "rolled back",
