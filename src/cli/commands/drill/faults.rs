@@ -44,6 +44,15 @@ impl Meant {
         }
     }
 
+    /// A row for a fault that no check deals with, so that none can be taken out.
+    pub(crate) fn no_check(&self) -> Option<[&'static str; 5]> {
+        match self.by {
+            By::Check(..) => None,
+            By::Looking => Some([self.name, "", "no check but the look after every lost answer; the simulator takes it out", "not run", ""]),
+            By::Nature(_) => Some([self.name, "", "no check: nothing that could be taken out keeps bodies away", "not run", ""]),
+        }
+    }
+
     /// What dealt with it, and whether all is as it is meant to be.
     pub(crate) fn judge(&self, ended: &Ended) -> (String, bool) {
         let (words, seen) = match self.by {
