@@ -2,12 +2,14 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod command;
 mod file;
 #[cfg(feature = "vault")]
 pub mod vault;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use command::CommandStore;
 pub use file::{Field, FileStore};
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
@@ -20,6 +22,8 @@ use crate::secret::SecretText;
 pub enum AnyStore {
     /// A file.
     File(FileStore),
+    /// A program.
+    Command(Box<CommandStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -33,6 +37,7 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::File($one) => $call,
+            Self::Command($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
             #[cfg(feature = "vault")]

@@ -156,8 +156,14 @@ fn place_of(slot: &Slot) -> Option<String> {
         Slot::Kubernetes(slot) => {
             Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
         }
-        Slot::Command(slot) => Some(format!("command {:?}", slot.promote)),
-        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+        Slot::Command(slot) => Some(format!("command {}", slot.name)),
+        Slot::Github(slot) => {
+            let place = format!("{} {} {}", slot.repository, slot.environment.as_deref().unwrap_or_default(), slot.secret);
+            Some(format!("github {}", place.to_ascii_lowercase()))
+        }
+        Slot::Azure(slot) => Some(format!("azure {} {}", slot.vault.origin(), slot.secret.to_ascii_lowercase())),
+        Slot::Gcp(slot) => Some(format!("gcp {} {} {}", slot.project, slot.secret, slot.alias)),
+        Slot::Vercel(slot) => Some(format!("vercel {} {} {:?}", slot.project, slot.name, slot.target)),
     }
 }
 
