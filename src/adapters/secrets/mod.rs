@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod check;
 mod file;
 #[cfg(feature = "vault")]
 pub mod vault;
