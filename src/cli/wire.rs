@@ -1,6 +1,7 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
 mod credentials;
+mod examine;
 mod gateway;
 mod litellm;
 mod optional;
@@ -31,6 +32,7 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use examine::{System, examine};
 pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
 

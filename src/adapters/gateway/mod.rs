@@ -1,5 +1,6 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod check;
 mod http;
 mod litellm;
 mod probe;
@@ -8,6 +9,7 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
+pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{SandboxGateway, SandboxProber};

@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod command;
+mod check;
 mod file;
 #[cfg(feature = "vault")]
 pub mod vault;
