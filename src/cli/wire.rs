@@ -3,6 +3,8 @@
 mod credentials;
 mod examine;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
 mod optional;
 mod sandbox;

@@ -338,7 +338,14 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
             Slot::File(_) | Slot::Command(_) => {}
             Slot::Vault(_) if cfg!(feature = "vault") => {}
             Slot::Aws(_) if cfg!(feature = "aws") => {}
-            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
+            Slot::Kubernetes(_) if cfg!(feature = "kubernetes") => {}
+            Slot::Vault(_)
+            | Slot::Aws(_)
+            | Slot::Kubernetes(_)
+            | Slot::Github(_)
+            | Slot::Azure(_)
+            | Slot::Gcp(_)
+            | Slot::Vercel(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
             }
         }
@@ -368,6 +375,9 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
                 format!("nothing shows that {} holds key {}", seen.name, old.id),
                 "`accept: [unproven_binding]` says so in words",
             )),
+        }
+        if let Some(why) = &seen.snapshot.unusable {
+            no.push(Refusal::new("a slot that keeps what is written", format!("{}: {why}", seen.name), "what it says, or another slot"));
         }
         if let Some(run) = &seen.snapshot.pending_run {
             no.push(Refusal::new(

@@ -5,6 +5,8 @@ pub mod aws;
 pub mod command;
 mod check;
 mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -12,6 +14,8 @@ pub mod vault;
 pub use aws::AwsStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -28,6 +32,9 @@ pub enum AnyStore {
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
+    /// A Secret in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),
@@ -41,6 +48,8 @@ macro_rules! forward {
             Self::Command($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
+            #[cfg(feature = "kubernetes")]
+            Self::Kubernetes($one) => $call,
             #[cfg(feature = "vault")]
             Self::Vault($one) => $call,
         }

@@ -24,7 +24,11 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             #[cfg(not(feature = "aws"))]
             Slot::Aws(_) => None,
             Slot::Command(place) => Some(crate::adapters::secrets::command::address_of(place)),
-            Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            #[cfg(feature = "kubernetes")]
+            Slot::Kubernetes(place) => crate::adapters::secrets::kubernetes::address_of(place),
+            #[cfg(not(feature = "kubernetes"))]
+            Slot::Kubernetes(_) => None,
+            Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -67,6 +71,15 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
             let store = CommandStore::new(place.clone(), withhold, scrubber, tools.fingerprints.clone(), &folder);
             Ok(Some(AnyStore::Command(Box::new(store))))
         }
-        Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
+        #[cfg(feature = "kubernetes")]
+        Slot::Kubernetes(place) => {
+            let settings = super::kubernetes::settings(tools);
+            let store = crate::adapters::secrets::KubernetesStore::new(place, tools.fingerprints.clone(), settings)
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Kubernetes(Box::new(store))))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        Slot::Kubernetes(_) => Ok(None),
+        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }

@@ -154,7 +154,8 @@ fn place_of(slot: &Slot) -> Option<String> {
         Slot::Vault(place) => Some(vault(place)),
         Slot::Aws(place) => Some(aws(place)),
         Slot::Kubernetes(slot) => {
-            Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
+            let cluster = slot.cluster.as_deref().or(slot.context.as_deref()).unwrap_or_default();
+            Some(format!("kubernetes {cluster} {} {} {}", slot.namespace, slot.secret, slot.key))
         }
         Slot::Command(slot) => Some(format!("command {}", slot.name)),
         Slot::Github(slot) => {
