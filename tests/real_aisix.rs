@@ -1,30 +1,23 @@
 //! AISIX on a real etcd: the stand-in for the gateway keeps its own contract, and the driver rotates on it.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, unreachable_pub, reason = "a test may")]
 
 #[path = "doubles/aisix/mod.rs"]
 mod aisix;
+mod common;
 #[path = "servers/etcd.rs"]
 mod etcd;
+#[path = "real_aisix/place.rs"]
+mod place;
 mod servers;
 
 use aisix::admin::ADMIN;
 use aisix::etcd::Etcd;
 use aisix::{Version, World, http};
 use etcd::EtcdServer;
+use place::{OLD, Of, Place, UP, soon};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-/// Waits, for a few seconds.
-#[track_caller]
-fn soon(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within ten seconds");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn store(server: &EtcdServer, prefix: &str) -> Etcd {
     Etcd { url: server.url.clone(), prefix: format!("/{prefix}") }
@@ -115,4 +108,63 @@ fn admin_of_the_stand_in(world: &World) {
     assert!(read["team_id"].is_null());
     assert_eq!(admin(world, "PUT", "api_keys/c9", &read).0, 200);
     assert!(world.store.get("api_keys", "c9").unwrap()["team_id"].is_null());
+}
+
+/// Everything that a caller key can be restricted by, and a field that no version knows.
+fn restricted() -> Value {
+    json!({"display_name": "app-a", "team_id": "t1", "user_id": "u1", "user_name": "n1", "allowed_models": ["chat-*"],
+        "rate_limit": {"rpm": 60_000, "concurrency": 40}, "disabled": false, "future_limit": {"x": 1}})
+}
+
+#[test]
+fn caller_key_on_etcd() {
+    let server = EtcdServer::start();
+    let more = restricted();
+    let mut place = Place::new(&server, "caller", &Of::Caller(&more));
+    let old = place.world.store.get("api_keys", "c1").unwrap();
+    let plan = place.keyroll(&["plan", "policy.yaml"]);
+    plan.ends(0);
+    println!("{}", plan.out);
+    let said = place.keyroll(&["run", "--wait", "policy.yaml"]);
+    said.ends(0);
+    let new = place.slot();
+    assert_ne!(new, OLD);
+    assert_eq!((place.tries(&new), place.tries(OLD)), (vec![200, 200], vec![401, 401]));
+    let ids: Vec<String> = place.world.store.ids("api_keys").into_iter().filter(|id| id != "a-stays").collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    // Every restriction is as it was, also the one that nobody knows.
+    let made = place.world.store.get("api_keys", &ids[0]).unwrap();
+    for field in ["team_id", "user_id", "user_name", "allowed_models", "rate_limit", "future_limit"] {
+        assert_eq!(made[field], old[field], "{field}");
+    }
+    assert!(made["display_name"].as_str().unwrap().starts_with("app-a 2"));
+    assert_eq!(place.notes("api_keys"), [(ids[0].clone(), "keyroll:live".to_owned())]);
+    place.nobody_was_refused();
+    place.holds_none(&[OLD, &new, UP], &[&plan, &said]);
+}
+
+#[test]
+fn provider_key_on_etcd() {
+    let server = EtcdServer::start();
+    let of = Of::Provider("up-new-provider-0123456789abcdef");
+    let mut place = Place::new(&server, "provider", &of);
+    place.world.model("m-2", "embed-prod", "pk-1");
+    place.world.store.put("passthrough_routes", "r1", &json!({"path": "/raw", "provider_key_id": "pk-1"}));
+    let plan = place.keyroll(&["plan", "policy.yaml"]);
+    plan.ends(0);
+    println!("{}", plan.out);
+    let said = place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]);
+    said.ends(11);
+    // The provider ends the old secret itself.
+    place.world.upstream.revoke(UP);
+    let said = place.keyroll(&["resume", "--wait", &place.run_id()]);
+    said.ends(0);
+    let ids = place.world.store.ids("provider_keys");
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    for (kind, id) in [("models", "m-1"), ("models", "m-2"), ("passthrough_routes", "r1")] {
+        assert_eq!(place.world.store.get(kind, id).unwrap()["provider_key_id"], ids[0].as_str(), "{kind}/{id}");
+    }
+    assert_eq!(place.notes("provider_keys"), [(ids[0].clone(), "keyroll:live".to_owned())]);
+    place.nobody_was_refused();
+    place.holds_none(&[OLD, UP, "up-new-provider-0123456789abcdef"], &[&plan, &said]);
 }
