@@ -1,5 +1,6 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
+mod aisix;
 mod credentials;
 mod examine;
 mod gateway;

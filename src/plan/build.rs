@@ -250,6 +250,8 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
+        // Our own calls go to the provider, so there is nothing to take out of a counter.
+        UsageKind::Counters if matches!(kind, Kind::Provider { .. }) && inventory.usage.names_caller => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",

@@ -1,6 +1,7 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
 mod check;
+mod aisix;
 mod http;
 mod litellm;
 mod probe;
@@ -10,6 +11,7 @@ mod tests;
 pub(super) mod wire;
 
 pub use check::reach;
+pub use aisix::{AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{SandboxGateway, SandboxProber};
@@ -25,6 +27,8 @@ pub enum AnyGateway {
     Sandbox(SandboxGateway),
     /// LiteLLM proxy.
     LiteLlm(LiteLlmGateway),
+    /// AISIX, self-hosted.
+    Aisix(AisixGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
 }
@@ -35,6 +39,8 @@ pub enum AnyProber {
     Sandbox(SandboxProber),
     /// For LiteLLM proxy.
     LiteLlm(LiteLlmProber),
+    /// For AISIX.
+    Aisix(AisixProber),
     /// For one that the policy describes.
     Http(HttpProber),
 }
@@ -45,6 +51,7 @@ macro_rules! forward {
         match $any {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
+            Self::Aisix($one) => $call,
             Self::Http($one) => $call,
         }
     };
@@ -56,6 +63,7 @@ impl AnyGateway {
         match self {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
+            Self::Aisix(_) => "aisix",
             Self::Http(_) => "http",
         }
     }

@@ -229,10 +229,10 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             urls.push(("gateway.http.url".to_owned(), &gateway.url));
             urls.extend(gateway.data.urls.iter().enumerate().map(|(index, url)| (format!("gateway.http.data.urls[{index}]"), url)));
         }
+        Some(Gateway::Aisix(gateway)) => urls.extend(gateway.urls()),
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
-            if let Gateway::Aisix(gateway)
-            | Gateway::LlmGateway(gateway)
+            if let Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
