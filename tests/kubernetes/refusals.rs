@@ -37,7 +37,8 @@ fn another_cluster_than_the_policy_names_is_refused_before_anything_is_asked_of_
 fn a_secret_that_somebody_else_keeps_is_left_alone_and_its_owner_named() {
     wait(async {
         let cluster = Cluster::start();
-        let owned = |kind: &str| json!({ "metadata": { "ownerReferences": [{ "kind": kind, "name": "router", "uid": "u", "controller": true }] } });
+        let owned =
+            |kind: &str| json!({ "metadata": { "ownerReferences": [{ "kind": kind, "name": "router", "uid": "u", "controller": true }] } });
         let cases = [
             (owned("ExternalSecret"), "External Secrets"),
             (owned("SealedSecret"), "seal the new value"),

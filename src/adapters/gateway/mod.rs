@@ -1,7 +1,7 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
-mod check;
 mod aisix;
+mod check;
 mod http;
 mod litellm;
 mod probe;
@@ -10,8 +10,8 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
-pub use check::reach;
 pub use aisix::{AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
+pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{SandboxGateway, SandboxProber};

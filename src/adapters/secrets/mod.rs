@@ -2,8 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-pub mod command;
 mod check;
+pub mod command;
 mod file;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;

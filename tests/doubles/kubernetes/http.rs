@@ -103,7 +103,8 @@ fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, more)) = rest.split_first() {
-        let code = if *first == b'%' { more.get(..2).and_then(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 16).ok()) } else { None };
+        let code =
+            if *first == b'%' { more.get(..2).and_then(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 16).ok()) } else { None };
         bytes.push(code.unwrap_or(*first));
         rest = if code.is_some() { &more[2..] } else { more };
     }

@@ -5,7 +5,13 @@
 //! names, keys and values are checked; who wrote which field is recorded with the server's clock. A change of a workload's template makes new
 //! pods after a while, each with the value that the Secret has at that moment, and the old ones go. Its clock may differ from ours. Refusals
 //! repeat what was sent, as the real server's do. The token says what its holder may do.
-#![allow(dead_code, clippy::allow_attributes, clippy::unwrap_used, clippy::indexing_slicing, reason = "each test binary uses a part of this")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test binary uses a part of this"
+)]
 
 mod http;
 mod objects;
@@ -166,12 +172,28 @@ impl Double {
     }
 
     /// A controller that copies a value every so often.
-    pub(crate) fn sync(&self, path: &str, object: Value, to: (&str, &str, &str), source: &Arc<Mutex<String>>, every: Duration, manager: &'static str) {
+    pub(crate) fn sync(
+        &self,
+        path: &str,
+        object: Value,
+        to: (&str, &str, &str),
+        source: &Arc<Mutex<String>>,
+        every: Duration,
+        manager: &'static str,
+    ) {
         let mut world = self.world();
         world.insert(path, object);
         let to = (to.0.to_owned(), to.1.to_owned(), to.2.to_owned());
         let forced = world.objects[path]["metadata"]["annotations"].clone();
-        world.syncs.push(Sync { path: path.into(), to, source: source.clone(), every, manager, next: Instant::now(), forced: Some(forced) });
+        world.syncs.push(Sync {
+            path: path.into(),
+            to,
+            source: source.clone(),
+            every,
+            manager,
+            next: Instant::now(),
+            forced: Some(forced),
+        });
         world.tick();
     }
 }

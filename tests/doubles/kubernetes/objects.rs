@@ -83,7 +83,8 @@ impl World {
         };
         let given = |name: &str| sent["metadata"].get(name).and_then(Value::as_str);
         let is = |name: &str| before["metadata"][name].as_str();
-        if given("resourceVersion").is_some_and(|v| Some(v) != is("resourceVersion")) || given("uid").is_some_and(|u| Some(u) != is("uid")) {
+        if given("resourceVersion").is_some_and(|v| Some(v) != is("resourceVersion")) || given("uid").is_some_and(|u| Some(u) != is("uid"))
+        {
             return status(409, "Conflict", request);
         }
         if given("name").is_some_and(|n| Some(n) != is("name")) {
@@ -229,7 +230,8 @@ fn valid(object: &mut Value) -> bool {
         }
     }
     let key = |k: &str| !k.is_empty() && k.len() <= 253 && k.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    let data = object["data"].as_object().is_none_or(|d| d.iter().all(|(k, v)| key(k) && v.as_str().is_some_and(|v| STANDARD.decode(v).is_ok())));
+    let data =
+        object["data"].as_object().is_none_or(|d| d.iter().all(|(k, v)| key(k) && v.as_str().is_some_and(|v| STANDARD.decode(v).is_ok())));
     let value = |v: &str| {
         let end = |b: Option<u8>| b.is_none_or(|b| b.is_ascii_alphanumeric());
         v.len() <= 63 && end(v.bytes().next()) && end(v.bytes().last()) && key(&format!("a{v}"))
@@ -243,6 +245,7 @@ fn valid(object: &mut Value) -> bool {
 
 fn subdomain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let label = |l: &str| l.bytes().next().is_some_and(plain) && l.bytes().last().is_some_and(plain) && l.bytes().all(|b| plain(b) || b == b'-');
+    let label =
+        |l: &str| l.bytes().next().is_some_and(plain) && l.bytes().last().is_some_and(plain) && l.bytes().all(|b| plain(b) || b == b'-');
     !name.is_empty() && name.len() <= 253 && name.split('.').all(label)
 }

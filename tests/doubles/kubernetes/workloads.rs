@@ -156,7 +156,8 @@ impl World {
                 What::Start { of, generation } => {
                     let path = self.start(&of, generation);
                     // One new pod ends one old one.
-                    let older = |p: &Pod| p.of == of && p.generation < generation && p.object["metadata"].get("deletionTimestamp").is_none();
+                    let older =
+                        |p: &Pod| p.of == of && p.generation < generation && p.object["metadata"].get("deletionTimestamp").is_none();
                     let old = self.pods.iter().find(|(_, p)| older(p)).map(|(path, _)| path.clone());
                     debug_assert!(self.pods.contains_key(&path));
                     if let Some(old) = old {

@@ -118,9 +118,9 @@ impl Cluster {
             uid: String,
         }
         let answer = self.once(Method::GET, "/api/v1/namespaces/kube-system", None, None).await.map_err(|e| match e {
-            Problem::Refused(why) => {
-                Problem::Refused(format!("which cluster this is could not be asked (namespace kube-system): {why}; or name it by its address"))
-            }
+            Problem::Refused(why) => Problem::Refused(format!(
+                "which cluster this is could not be asked (namespace kube-system): {why}; or name it by its address"
+            )),
             Problem::Missing | Problem::Stale => Problem::Unreadable("it has no namespace kube-system".into()),
             other @ (Problem::NotSent(_) | Problem::Lost(_) | Problem::Login | Problem::Unreadable(_)) => other,
         })?;
@@ -309,7 +309,9 @@ fn of_library(error: &kube::Error) -> Problem {
     for _ in 0..16 {
         let Some(now) = cause else { break };
         if now.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect) {
-            return Problem::NotSent("no connection; check the address of the API server, the network and the certificate authority".into());
+            return Problem::NotSent(
+                "no connection; check the address of the API server, the network and the certificate authority".into(),
+            );
         }
         if let Some(io) = now.downcast_ref::<std::io::Error>()
             && io.kind() == ErrorKind::ConnectionRefused

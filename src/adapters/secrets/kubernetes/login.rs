@@ -98,7 +98,8 @@ impl Login {
             (None, Some(host)) if wanted.context.is_none() && !kubeconfig_exists() => {
                 let port = variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".into());
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
-                let server = http::address(&format!("https://{host}:{port}")).map_err(|_| "the pod's API server has no address".to_owned())?;
+                let server =
+                    http::address(&format!("https://{host}:{port}")).map_err(|_| "the pod's API server has no address".to_owned())?;
                 Self { source: Source::Pod, server }
             }
             (None, _) => {

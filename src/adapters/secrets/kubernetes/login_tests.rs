@@ -78,7 +78,9 @@ fn a_login_program_gets_little_and_gives_a_credential() {
 
 #[test]
 fn what_a_login_program_prints_is_never_repeated() {
-    for script in ["echo tok-secret-1; echo tok-secret-2 >&2; exit 3", "echo tok-secret-1", "printf '{\"status\":{}}'; echo tok-secret-2 >&2"] {
+    for script in
+        ["echo tok-secret-1; echo tok-secret-2 >&2; exit 3", "echo tok-secret-1", "printf '{\"status\":{}}'; echo tok-secret-2 >&2"]
+    {
         let why = program(script).0.unwrap_err();
         assert!(why.contains("login program sh") && !why.contains("tok-secret"), "{why}");
     }

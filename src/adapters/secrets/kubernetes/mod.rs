@@ -18,8 +18,8 @@ mod place;
 mod problem;
 mod store;
 
-pub(crate) use cluster::parse;
 pub use cluster::Cluster;
+pub(crate) use cluster::parse;
 pub use login::Wanted;
 pub(crate) use object::Object;
 pub use place::{is_label, is_subdomain};
@@ -61,7 +61,8 @@ impl KubernetesStore {
     /// # Errors
     /// When the place cannot be meant, no way in is found, or the way in leads to another cluster than the policy names.
     pub fn new(written: &KubernetesSlot, fingerprints: Rc<FingerprintKey>, settings: Settings) -> Result<Self, PortError> {
-        let named = crate::support::text::clean_to(&format!("kubernetes {}/{} key {}", written.namespace, written.secret, written.key), 300);
+        let named =
+            crate::support::text::clean_to(&format!("kubernetes {}/{} key {}", written.namespace, written.secret, written.key), 300);
         let refused = |why: String| PortError::Refused { system: named, action: "use the place".into(), why };
         let place = match Place::of(written) {
             Ok(place) => place,

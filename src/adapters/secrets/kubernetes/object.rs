@@ -169,7 +169,11 @@ mod tests {
     #[test]
     fn our_key_and_who_wrote_it() {
         let found = object(&json!({ "api_key": STANDARD.encode("sk-1\n"), "db": "####" })).unwrap();
-        assert_eq!(found.value.as_ref().map(SecretText::expose), Some("sk-1"), "a line end is nobody's secret, another key nobody's business");
+        assert_eq!(
+            found.value.as_ref().map(SecretText::expose),
+            Some("sk-1"),
+            "a line end is nobody's secret, another key nobody's business"
+        );
         assert_eq!(found.written_at(), Some(1_800_000_000_000));
         assert_eq!(found.meta.notes.get("keyroll/run").map(String::as_str), Some("r1"));
         assert_eq!(found.meta.annotations, ["kubectl.kubernetes.io/last-applied-configuration"]);

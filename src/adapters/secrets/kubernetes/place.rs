@@ -106,13 +106,7 @@ mod tests {
     use super::*;
 
     fn of(namespace: &str, secret: &str, key: &str) -> Result<Place, String> {
-        Place::of(&KubernetesSlot {
-            context: None,
-            cluster: None,
-            namespace: namespace.into(),
-            secret: secret.into(),
-            key: key.into(),
-        })
+        Place::of(&KubernetesSlot { context: None, cluster: None, namespace: namespace.into(), secret: secret.into(), key: key.into() })
     }
 
     #[test]

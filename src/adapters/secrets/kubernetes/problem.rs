@@ -49,7 +49,9 @@ impl Problem {
                 PortError::Refused { system, action, why }
             }
             Self::Missing => PortError::Conflict { system, action, why: "it is not there (any more)".into() },
-            Self::Stale => PortError::Conflict { system, action, why: "somebody else changed it since it was read; nothing was written".into() },
+            Self::Stale => {
+                PortError::Conflict { system, action, why: "somebody else changed it since it was read; nothing was written".into() }
+            }
             Self::Unreadable(why) if changes => PortError::Unreadable { system, why },
             Self::Unreadable(why) => PortError::Unreachable { system, why, may_have_happened: false },
         }

@@ -146,9 +146,10 @@ impl KubernetesStore {
             Some(owner) if owner != run.as_str() => Some(format!("a pending value of run {owner} is there; `keyroll orphans` shows it")),
             Some(_) if bound => None,
             Some(_) => Some("the pending value is not the one that this run wrote; find out who changed it, and remove it".into()),
-            None => {
-                Some(format!("a Secret {} that no run wrote is there; find out whose it is, and remove it", self.place.helper(Helper::Pending)))
-            }
+            None => Some(format!(
+                "a Secret {} that no run wrote is there; find out whose it is, and remove it",
+                self.place.helper(Helper::Pending)
+            )),
         }
     }
 
@@ -287,7 +288,9 @@ impl SecretStore for KubernetesStore {
         match (written, self.snapshot().await) {
             (Ok(_), seen) => seen.map_err(lost),
             // Whoever moved it: a write that relied on the old guard cannot land any more.
-            (Err(p), Ok(seen)) if p.is_unclear() && seen.guard != guard && seen.current_is == Some(self.fingerprints.of(&current)) => Ok(seen),
+            (Err(p), Ok(seen)) if p.is_unclear() && seen.guard != guard && seen.current_is == Some(self.fingerprints.of(&current)) => {
+                Ok(seen)
+            }
             (Err(p), Ok(_) | Err(_)) => Err(self.failed("fence", p, true)),
         }
     }
@@ -325,7 +328,9 @@ impl SecretStore for KubernetesStore {
 /// Why nothing may be written there; none when it may.
 fn unusable(object: &Object) -> Option<String> {
     if object.immutable {
-        return Some("it is immutable; make a new one with the present value, let the workloads use that, and name it in the policy".into());
+        return Some(
+            "it is immutable; make a new one with the present value, let the workloads use that, and name it in the policy".into(),
+        );
     }
     owner::undoes(&object.meta)
 }
