@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Report(Which),
     /// Show, export, or verify evidence.
     Evidence(Evidence),
+    /// Look at everything a rotation of this policy will need, and name what is in its way; changes nothing.
+    Doctor(PolicyOnly),
     /// The population of keys: what the gateway has, by age and owner.
     Keys(PolicyOnly),
     /// Keys and pending versions that no finished run accounts for.

@@ -1,7 +1,11 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
+mod aisix;
 mod credentials;
+mod examine;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
 mod optional;
 mod sandbox;
@@ -31,6 +35,7 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use examine::{System, examine};
 pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
 

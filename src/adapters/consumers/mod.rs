@@ -4,8 +4,11 @@
 //! seen in the usage.
 
 mod acknowledge;
+mod check;
 #[cfg(test)]
 mod tests;
+
+pub use check::program;
 
 use crate::policy::model::consumer::{Ack as WrittenAck, Consumer, Method, Reload};
 use crate::ports::{Consumers, PortError, Result};
