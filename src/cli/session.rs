@@ -39,18 +39,20 @@ pub(crate) fn attended(work: impl AsyncFnOnce(&Signal) -> Result<u8, Fault>) -> 
 
 /// Where state lives: the flag, else the policy, else `.keyroll`.
 pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, Fault> {
-    if let Some(path) = &global.state {
-        return Ok(path.clone());
-    }
-    let place =
-        policy.and_then(|p| p.state.as_ref()).and_then(|s| serde_json::to_value(s).ok()).and_then(|v| v.as_str().map(str::to_owned));
-    match place {
-        Some(url) if url.contains("://") && !url.starts_with("file://") => {
-            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: shared state is not in this build"))
-                .hint("a folder works: `state: .keyroll`, or `--state DIR`"))
+    let named = match (&global.state, policy.and_then(|p| p.state.as_ref())) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(place)) => serde_json::to_value(place).ok().and_then(|v| v.as_str().map(PathBuf::from)),
+        (None, None) => None,
+    };
+    let Some(path) = named else { return Ok(PathBuf::from(".keyroll")) };
+    match path.to_str() {
+        Some(url) if url.starts_with("s3://") => Ok(path),
+        Some(url) if url.starts_with("file://") => Ok(PathBuf::from(url.trim_start_matches("file://"))),
+        Some(url) if url.contains("://") => {
+            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: this kind of shared state is not in this build"))
+                .hint("s3://BUCKET/PREFIX works, and so does a folder: `state: .keyroll`, or `--state DIR`"))
         }
-        Some(path) => Ok(PathBuf::from(path.strip_prefix("file://").unwrap_or(&path))),
-        None => Ok(PathBuf::from(".keyroll")),
+        Some(_) | None => Ok(path),
     }
 }
 
@@ -121,7 +123,7 @@ pub(crate) struct Held {
 
 /// Takes up a run from its journal.
 pub(crate) async fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
-    let opened = state.resume_run(id, &taker(), clock::wall)?;
+    let opened = super::shared::resume(state, id, signal, out).await?;
     if opened.torn {
         out.say("  · the last journal line was torn by a crash and is cut off; nothing relied on it");
     }
