@@ -11,7 +11,7 @@ use super::{clock, load};
 use crate::engine::{Engine, Options, Stop};
 use crate::journal::{StateDir, Taker};
 use crate::policy::Policy;
-use crate::ports::Journal;
+use crate::ports::{Journal, Lock, Ports};
 use crate::rotation::{End, Holder, Kind, Phase, Plan, Point, Record, Run, RunId, Span, Verdict};
 use crate::support::clock as machine;
 use std::path::PathBuf;
@@ -119,6 +119,8 @@ pub(crate) struct Held {
     pub run: Run,
     /// The lease came from another machine.
     pub taken_over: bool,
+    /// Where its state is.
+    pub state: StateDir,
 }
 
 /// Takes up a run from its journal.
@@ -132,7 +134,7 @@ pub(crate) async fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: 
     let mut wired = Wired::connect(&policy, state, Some(&run), signal, out).await?;
     let taken_over = opened.lease.taken_over();
     wired.hold(state, opened.lease, opened.journal, signal, &run, how.bundle.as_deref())?;
-    Ok(Held { wired, run, taken_over })
+    Ok(Held { wired, run, taken_over, state: state.clone() })
 }
 
 /// Begins a run of a plan: claims, lease, first record.
@@ -144,11 +146,17 @@ pub(crate) fn begin(state: &StateDir, plan: Plan, mut wired: Wired, signal: &Sig
     journal.append(&first).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))?;
     let run = Run::new(id, Arc::new(plan), plan_id);
     wired.hold(state, lease, journal, signal, &run, how.bundle.as_deref())?;
-    Ok(Held { wired, run, taken_over: false })
+    Ok(Held { wired, run, taken_over: false, state: state.clone() })
 }
 
 /// Goes on with a run until it ends or parks, and says how it stands.
 pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: bool, out: &Out) -> (Stop, Run) {
+    if let Some(end) = &held.run.ended {
+        // Somebody else finished it while the lease was waited for, or a kill came between the end and the release: nothing is written
+        // behind an end, else the run would be open again.
+        held.wired.lock().release();
+        return (Stop::Finished(end.clone()), held.run.clone());
+    }
     let mut live = Live::new(out, step);
     let holder = taker().holder;
     let by = user();
@@ -175,6 +183,12 @@ pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: boo
         Err(stop) => (stop, held.run.clone()),
     };
     live.end();
+    if let (Stop::Finished(_), Some((_, place))) = (&stop, &run.sealed)
+        && let Err(e) = held.state.publish(&run.id, std::path::Path::new(place))
+    {
+        let words = format!("failed to {e}; the bundle is on this machine only, copy it before the machine goes");
+        out.shout(&format!("  {} {words}", out.paint(Tone::Warn, "!")));
+    }
     (stop, run)
 }
 

@@ -6,6 +6,7 @@
 //! | `claims/HASH.json` | only if absent, or if unchanged | two runs that touch one resource |
 //! | `runs/RUN/lease.json` | only if unchanged, again and again | two processes that begin to execute one run |
 //! | `runs/RUN/inbox/…`, `freeze.json` | as they come | – |
+//! | `runs/RUN/bundle/…` | only if absent | – |
 //!
 //! The lines are the fence, the lease is courtesy: whoever took over writes the next line, and from then on every append of the process
 //! before is refused, however long it slept. What a line cannot stop is a call that was allowed by an earlier line and leaves late; for
@@ -15,6 +16,7 @@
 //! it is *ahead* of the bucket, the bucket was restored, and that is refused.
 
 mod beat;
+mod bundle;
 mod claims;
 mod lease;
 mod lines;

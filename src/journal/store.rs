@@ -127,6 +127,27 @@ impl StateDir {
         self.shared.is_some()
     }
 
+    /// Copies a sealed bundle to where all machines find it; nothing to do where there is one machine.
+    ///
+    /// # Errors
+    /// When it cannot be copied. The run is over all the same.
+    pub fn publish(&self, run: &RunId, bundle: &Path) -> Result<(), StateError> {
+        match &self.shared {
+            Some(shared) => shared.publish(run, bundle).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The bundle of a run that another machine sealed, copied to this one; none when no machine published it.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn fetch_bundle(&self, run: &RunId) -> Result<Option<PathBuf>, StateError> {
+        let Some(shared) = &self.shared else { return Ok(None) };
+        let dir = self.bundle_dir(run);
+        Ok(shared.fetch(run, &dir)?.then_some(dir))
+    }
+
     pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
     }

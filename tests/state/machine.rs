@@ -21,7 +21,7 @@ impl Random {
 }
 
 pub(crate) struct Machine {
-    name: &'static str,
+    pub(crate) name: &'static str,
     dir: PathBuf,
     endpoint: String,
     policy: PathBuf,
