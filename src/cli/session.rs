@@ -155,6 +155,7 @@ pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: boo
         // Somebody else finished it while the lease was waited for, or a kill came between the end and the release: nothing is written
         // behind an end, else the run would be open again.
         held.wired.lock().release();
+        publish(held, &held.run, out);
         return (Stop::Finished(end.clone()), held.run.clone());
     }
     let mut live = Live::new(out, step);
@@ -183,13 +184,19 @@ pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: boo
         Err(stop) => (stop, held.run.clone()),
     };
     live.end();
-    if let (Stop::Finished(_), Some((_, place))) = (&stop, &run.sealed)
-        && let Err(e) = held.state.publish(&run.id, std::path::Path::new(place))
-    {
+    if let Stop::Finished(_) = &stop {
+        publish(held, &run, out);
+    }
+    (stop, run)
+}
+
+/// The evidence goes to where every machine finds it.
+fn publish(held: &Held, run: &Run, out: &Out) {
+    let Some((_, place)) = run.sealed.as_ref().filter(|(_, place)| std::path::Path::new(place).exists()) else { return };
+    if let Err(e) = held.state.publish(&run.id, std::path::Path::new(place)) {
         let words = format!("failed to {e}; the bundle is on this machine only, copy it before the machine goes");
         out.shout(&format!("  {} {words}", out.paint(Tone::Warn, "!")));
     }
-    (stop, run)
 }
 
 /// The provider itself was seen to refuse the outgoing value.
