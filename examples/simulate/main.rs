@@ -198,8 +198,11 @@ fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool)
     let doubles = if stride == 1 { "all double deaths".to_owned() } else { format!("every {stride}th double death") };
     println!("all single deaths and {doubles} of {} scenarios, the rest sampled", campaign::EXHAUSTIVE);
     println!("{seconds:.1} s, {:.0} runs a second on {} threads", tally.runs as f64 / seconds, args.threads);
-    for found in tally.found.iter().take(40) {
+    for found in &tally.found {
         println!("{}", broken(found));
+    }
+    for ((violation, scenario), n) in &tally.kinds {
+        println!("{n} runs broke promise {}: {} ({})", violation.promise, violation.what, scenario.name());
     }
     for stalled in tally.stalled.iter().take(10) {
         println!("STALLED {stalled}");

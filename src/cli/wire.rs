@@ -1,8 +1,11 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
+mod aisix;
 mod credentials;
 mod examine;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
 mod optional;
 mod sandbox;

@@ -250,6 +250,8 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
+        // Our own calls go to the provider, so there is nothing to take out of a counter.
+        UsageKind::Counters if matches!(kind, Kind::Provider { .. }) && inventory.usage.names_caller => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",
@@ -335,17 +337,11 @@ fn key(
 fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no: &mut Vec<Refusal>) {
     for slot in &policy.slots {
         match slot {
-            Slot::File(_) => {}
+            Slot::File(_) | Slot::Command(_) => {}
             Slot::Vault(_) if cfg!(feature = "vault") => {}
             Slot::Aws(_) if cfg!(feature = "aws") => {}
-            Slot::Vault(_)
-            | Slot::Aws(_)
-            | Slot::Kubernetes(_)
-            | Slot::Command(_)
-            | Slot::Github(_)
-            | Slot::Azure(_)
-            | Slot::Gcp(_)
-            | Slot::Vercel(_) => {
+            Slot::Kubernetes(_) if cfg!(feature = "kubernetes") => {}
+            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
             }
         }
@@ -375,6 +371,9 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
                 format!("nothing shows that {} holds key {}", seen.name, old.id),
                 "`accept: [unproven_binding]` says so in words",
             )),
+        }
+        if let Some(why) = &seen.snapshot.unusable {
+            no.push(Refusal::new("a slot that keeps what is written", format!("{}: {why}", seen.name), "what it says, or another slot"));
         }
         if let Some(run) = &seen.snapshot.pending_run {
             no.push(Refusal::new(

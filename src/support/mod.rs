@@ -8,6 +8,7 @@ pub mod child;
 pub mod clock;
 pub mod dotenv;
 pub mod duration;
+pub mod escaped_id;
 pub mod http;
 pub mod objects;
 pub mod own_call;

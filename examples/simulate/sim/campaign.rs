@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) left: BTreeMap<Left, u64>,
     pub(crate) matrix: BTreeMap<Cell, u64>,
     pub(crate) broken: u64,
+    /// In how many runs of a scenario each promise was broken in the same way.
+    pub(crate) kinds: BTreeMap<(Violation, Scenario), u64>,
     pub(crate) found: Vec<Found>,
     pub(crate) died: u64,
     pub(crate) strangers: u64,
@@ -65,6 +67,7 @@ impl Tally {
         if !report.violations.is_empty() {
             self.broken += 1;
             for (_, violation) in &report.violations {
+                *self.kinds.entry((*violation, scenario)).or_default() += 1;
                 let known = self.found.iter().filter(|f| f.violation == *violation && f.scenario == scenario).count();
                 if known < 2 {
                     self.found.push(Found { replay: replay(), scenario, violation: *violation, left: report.left });
@@ -84,6 +87,9 @@ impl Tally {
         }
         for (k, n) in other.matrix {
             *self.matrix.entry(k).or_default() += n;
+        }
+        for (k, n) in other.kinds {
+            *self.kinds.entry(k).or_default() += n;
         }
         self.found.extend(other.found);
         self.stalled.extend(other.stalled);

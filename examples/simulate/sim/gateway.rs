@@ -34,6 +34,8 @@ pub(crate) enum State {
 pub(crate) struct Change {
     pub(crate) state: State,
     pub(crate) by: Hand,
+    /// A person did it after our last look, and our own call found it done: it was answered like ours.
+    pub(crate) met: bool,
     pub(crate) seen: [i64; REPLICAS],
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct Key {
     pub(crate) limits: Limits,
     pub(crate) created: i64,
     pub(crate) made_by: Hand,
+    /// A person copied it from this key, marker and all.
+    pub(crate) copy_of: Option<usize>,
     pub(crate) changes: Vec<Change>,
     refused_until: [i64; REPLICAS],
 }
@@ -154,7 +158,8 @@ impl Gateway {
             limits,
             created: now,
             made_by: by,
-            changes: vec![Change { state: State::On, by, seen }],
+            copy_of: None,
+            changes: vec![Change { state: State::On, by, met: false, seen }],
             refused_until: [0; REPLICAS],
         });
         self.keys.len() - 1
@@ -180,7 +185,7 @@ impl Gateway {
                 if let (Some(replica), State::Off) = (self.stubborn, state) {
                     seen[replica] = i64::MAX;
                 }
-                key.changes.push(Change { state, by, seen });
+                key.changes.push(Change { state, by, met: false, seen });
                 true
             }
         }

@@ -202,7 +202,7 @@ fn stir(world: &mut World, rng: &mut Rng) {
             }
             world.pods[1].reads = Reads::Every(rng.span(2_000, 9_000));
             let from = EPOCH + rng.span(500, 4_000);
-            world.log.silent = Some((1, from, from + rng.span(3_000, 12_000)));
+            world.log.silence(1, from, from + rng.span(3_000, 12_000));
         }
         // The source stops to show the keys of this run, while the rows of others go on.
         1 => {

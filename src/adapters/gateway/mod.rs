@@ -1,5 +1,6 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod aisix;
 mod check;
 mod http;
 mod litellm;
@@ -9,6 +10,7 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
+pub use aisix::{AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
 pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
@@ -25,6 +27,8 @@ pub enum AnyGateway {
     Sandbox(SandboxGateway),
     /// LiteLLM proxy.
     LiteLlm(LiteLlmGateway),
+    /// AISIX, self-hosted.
+    Aisix(AisixGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
 }
@@ -35,6 +39,8 @@ pub enum AnyProber {
     Sandbox(SandboxProber),
     /// For LiteLLM proxy.
     LiteLlm(LiteLlmProber),
+    /// For AISIX.
+    Aisix(AisixProber),
     /// For one that the policy describes.
     Http(HttpProber),
 }
@@ -45,6 +51,7 @@ macro_rules! forward {
         match $any {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
+            Self::Aisix($one) => $call,
             Self::Http($one) => $call,
         }
     };
@@ -56,6 +63,7 @@ impl AnyGateway {
         match self {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
+            Self::Aisix(_) => "aisix",
             Self::Http(_) => "http",
         }
     }

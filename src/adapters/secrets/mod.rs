@@ -3,13 +3,19 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod check;
+pub mod command;
 mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "vault")]
 pub mod vault;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -21,9 +27,14 @@ use crate::secret::SecretText;
 pub enum AnyStore {
     /// A file.
     File(FileStore),
+    /// A program.
+    Command(Box<CommandStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
+    /// A Secret in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),
@@ -34,8 +45,11 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::File($one) => $call,
+            Self::Command($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
+            #[cfg(feature = "kubernetes")]
+            Self::Kubernetes($one) => $call,
             #[cfg(feature = "vault")]
             Self::Vault($one) => $call,
         }

@@ -28,8 +28,15 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
 
 /// The variables that the slots' logins rest on.
 pub(super) fn variables_of_slots(policy: &Policy) -> Vec<String> {
-    let places = policy.slots.iter().filter_map(|slot| if let Slot::Vault(place) = slot { Some(place) } else { None });
-    places.flat_map(reference::behind_vault).collect()
+    let behind = |slot: &Slot| match slot {
+        Slot::Vault(place) => reference::behind_vault(place),
+        Slot::Github(place) => reference::variables([&place.token]),
+        Slot::Gcp(place) => reference::variables([&place.token]),
+        Slot::Azure(place) => reference::variables([&place.token]),
+        Slot::Vercel(place) => reference::variables([&place.token]),
+        Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => Vec::new(),
+    };
+    policy.slots.iter().flat_map(behind).collect()
 }
 
 /// The fingerprint key: the organisation's where the policy names one, else one file for the whole state folder, made on first use.

@@ -1,7 +1,7 @@
 //! From a slot of the policy to the store behind it.
 
 use super::gateway::Tools;
-use crate::adapters::secrets::{AnyStore, Field, FileStore};
+use crate::adapters::secrets::{AnyStore, CommandStore, Field, FileStore};
 use crate::cli::fault::Fault;
 use crate::policy::Policy;
 use crate::policy::model::slot::{FileFormat, FileSlot, Slot};
@@ -23,7 +23,12 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             Slot::Aws(place) => Some(crate::adapters::secrets::aws::address(place)),
             #[cfg(not(feature = "aws"))]
             Slot::Aws(_) => None,
-            Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            Slot::Command(place) => Some(crate::adapters::secrets::command::address_of(place)),
+            #[cfg(feature = "kubernetes")]
+            Slot::Kubernetes(place) => crate::adapters::secrets::kubernetes::address_of(place),
+            #[cfg(not(feature = "kubernetes"))]
+            Slot::Kubernetes(_) => None,
+            Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -60,6 +65,21 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
         }
         #[cfg(not(feature = "aws"))]
         Slot::Aws(_) => Ok(None),
-        Slot::Kubernetes(_) | Slot::Command(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
+        Slot::Command(place) => {
+            let (withhold, scrubber) = (tools.references.withhold.clone(), tools.references.scrubber.clone());
+            let folder = tools.state.root().join("children");
+            let store = CommandStore::new(place.clone(), withhold, scrubber, tools.fingerprints.clone(), &folder);
+            Ok(Some(AnyStore::Command(Box::new(store))))
+        }
+        #[cfg(feature = "kubernetes")]
+        Slot::Kubernetes(place) => {
+            let settings = super::kubernetes::settings(tools);
+            let store = crate::adapters::secrets::KubernetesStore::new(place, tools.fingerprints.clone(), settings)
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Kubernetes(Box::new(store))))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        Slot::Kubernetes(_) => Ok(None),
+        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }
