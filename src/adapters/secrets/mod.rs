@@ -4,6 +4,10 @@
 pub mod aws;
 pub mod command;
 mod file;
+#[cfg(feature = "github")]
+pub mod github;
+#[cfg(feature = "github")]
+mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -11,6 +15,8 @@ pub mod vault;
 pub use aws::AwsStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "github")]
+pub use github::GithubStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -24,6 +30,9 @@ pub enum AnyStore {
     File(FileStore),
     /// A program.
     Command(Box<CommandStore>),
+    /// GitHub.
+    #[cfg(feature = "github")]
+    Github(Box<GithubStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -38,6 +47,8 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            #[cfg(feature = "github")]
+            Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
             #[cfg(feature = "vault")]

@@ -24,7 +24,11 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             #[cfg(not(feature = "aws"))]
             Slot::Aws(_) => None,
             Slot::Command(place) => Some(crate::adapters::secrets::command::address_of(place)),
-            Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            #[cfg(feature = "github")]
+            Slot::Github(place) => Some(crate::adapters::secrets::github::address_of(place)),
+            #[cfg(not(feature = "github"))]
+            Slot::Github(_) => None,
+            Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -67,6 +71,15 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
             let store = CommandStore::new(place.clone(), withhold, scrubber, tools.fingerprints.clone(), &folder);
             Ok(Some(AnyStore::Command(Box::new(store))))
         }
-        Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
+        #[cfg(feature = "github")]
+        Slot::Github(place) => {
+            let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
+            let store = crate::adapters::secrets::GithubStore::new(place.clone(), references, fingerprints, tools.call_timeout(None).std())
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Github(Box::new(store))))
+        }
+        #[cfg(not(feature = "github"))]
+        Slot::Github(_) => Ok(None),
+        Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
 }
