@@ -46,7 +46,7 @@ fn field(file: &FileSlot) -> Field {
 }
 
 /// The store behind a slot; none for a kind that is not in this build, which the planner refuses by name.
-pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, Fault> {
+pub(super) fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, Fault> {
     match slot {
         Slot::File(file) => Ok(Some(AnyStore::File(FileStore::new(&file.path, field(file), tools.fingerprints.clone())))),
         #[cfg(feature = "vault")]
@@ -76,10 +76,17 @@ pub(super) async fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnySt
             let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
             let store = crate::adapters::secrets::GithubStore::new(place.clone(), references, fingerprints, tools.call_timeout(None).std())
                 .map_err(|e| Fault::usage(e.to_string()))?;
-            Ok(Some(AnyStore::Github(Box::new(store))))
+            Ok(Some(AnyStore::Github(Box::new(store.beside(others(tools)?)))))
         }
         #[cfg(not(feature = "github"))]
         Slot::Github(_) => Ok(None),
         Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
     }
+}
+
+/// Second handles of the policy's slots that may give a value back, for those that never do.
+#[cfg(feature = "github")]
+fn others(tools: &Tools<'_>) -> Result<Vec<AnyStore>, Fault> {
+    let readable = tools.policy.slots.iter().filter(|slot| !matches!(slot, Slot::Github(_)));
+    readable.filter_map(|slot| store(slot, tools).transpose()).collect()
 }

@@ -5,8 +5,8 @@
 //! long as both times agree nobody else has written since; when they do not, what the secret holds is not known, and that is what is said.
 //! The note is written before the secret too, so that a process that comes after a crash knows what was on its way.
 //!
-//! The pending value waits in a secret `<NAME>_PENDING`. It cannot be copied there: promote is a second write, by the process that staged,
-//! because nobody else has the value any more. There is no compare-and-set, no history, and so no way back from here: the old value comes
+//! The pending value waits in a secret `<NAME>_PENDING`. It cannot be copied there: promote is a second write, with the value that this
+//! process staged, or that another slot of the policy gives back. There is no compare-and-set, no history, and so no way back from here: the old value comes
 //! from another slot, or from the policy's reference to it.
 
 mod api;
@@ -14,6 +14,7 @@ mod note;
 mod seal;
 mod store;
 
+use super::AnyStore;
 use super::rest::{Rest, is_plain};
 use crate::adapters::reference::References;
 use crate::policy::model::slot::GithubSlot;
@@ -34,6 +35,8 @@ pub struct GithubStore {
     fingerprints: Rc<FingerprintKey>,
     /// What this process staged, for its promote.
     staged: RefCell<Option<(String, SecretText)>>,
+    /// Other slots of the same policy, which may give the value back when the process that staged it is gone.
+    others: Vec<AnyStore>,
 }
 
 impl GithubStore {
@@ -54,7 +57,13 @@ impl GithubStore {
         }
         let base = slot.url.as_ref().map_or(API, |url| url.as_str());
         let rest = Rest::new(system, base, HEADERS, &slot.token, references, timeout)?;
-        Ok(Self { slot, rest, fingerprints, staged: RefCell::new(None) })
+        Ok(Self { slot, rest, fingerprints, staged: RefCell::new(None), others: Vec::new() })
+    }
+
+    /// The same slot with others of its policy, which can be read: a value that this process did not stage itself is looked for there.
+    #[must_use]
+    pub fn beside(self, others: Vec<AnyStore>) -> Self {
+        Self { others, ..self }
     }
 
     /// How messages name it.

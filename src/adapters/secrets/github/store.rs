@@ -116,11 +116,21 @@ impl GithubStore {
         Ok(())
     }
 
-    /// The value that this process staged for this run, if it is the one that waits.
-    fn at_hand(&self, run: &RunId, waits: Option<&Fingerprint>) -> Option<SecretText> {
-        let staged = self.staged.borrow();
-        let (of, value) = staged.as_ref()?;
-        (of == run.as_str() && Some(&self.fingerprints.of(value)) == waits).then(|| value.duplicate())
+    /// The value that waits: as this process staged it for this run, else as another slot gives it back. Its fingerprint decides.
+    async fn at_hand(&self, run: &RunId, waits: Option<&Fingerprint>) -> Result<Option<SecretText>> {
+        let fits = |value: &SecretText| Some(&self.fingerprints.of(value)) == waits;
+        let ours = self.staged.borrow().as_ref().filter(|(of, value)| of == run.as_str() && fits(value)).map(|(_, v)| v.duplicate());
+        if ours.is_some() {
+            return Ok(ours);
+        }
+        for other in self.others.iter().filter(|o| o.caps().read_back) {
+            for place in [Place::Pending, Place::Current] {
+                if let Some(value) = other.read(place).await?.filter(fits) {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
     }
 
     async fn drop_ours(&self, action: &str, run: &RunId) -> Result<Snapshot> {
@@ -179,8 +189,8 @@ impl SecretStore for GithubStore {
         if look.snapshot.current_is == look.snapshot.pending_is && look.snapshot.current_is.is_some() {
             return Ok(look.snapshot);
         }
-        let Some(value) = self.at_hand(run, look.snapshot.pending_is.as_ref()) else {
-            let why = "the value is not in this process, and GitHub gives back none: it ended with the process that staged it; a new run makes another";
+        let Some(value) = self.at_hand(run, look.snapshot.pending_is.as_ref()).await? else {
+            let why = "the value ended with the process that staged it: GitHub gives back none, and no other slot holds it; a new run makes another";
             return Err(self.rest.refused("promote", why));
         };
         self.write("promote", run, look, &value, false).await?;
