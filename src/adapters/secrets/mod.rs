@@ -6,7 +6,7 @@ pub mod command;
 mod file;
 #[cfg(feature = "github")]
 pub mod github;
-#[cfg(feature = "github")]
+pub mod google;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
@@ -17,6 +17,7 @@ pub use command::CommandStore;
 pub use file::{Field, FileStore};
 #[cfg(feature = "github")]
 pub use github::GithubStore;
+pub use google::GoogleStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -33,6 +34,8 @@ pub enum AnyStore {
     /// GitHub.
     #[cfg(feature = "github")]
     Github(Box<GithubStore>),
+    /// Google Secret Manager.
+    Google(Box<GoogleStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -47,6 +50,7 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Google($one) => $call,
             #[cfg(feature = "github")]
             Self::Github($one) => $call,
             #[cfg(feature = "aws")]

@@ -71,11 +71,12 @@ impl Rest {
 
     /// Reads something. A token that has ended is asked for again, once.
     pub(super) async fn get(&self, to: To<'_>) -> Result<Reply> {
-        let reply = self.send(Calls::Reading, Method::GET, to, None).await?;
+        // Boxed: what calls this is itself called from deep inside.
+        let reply = Box::pin(self.send(Calls::Reading, Method::GET, to, None)).await?;
         if reply.status != 401 {
             return Ok(reply);
         }
-        self.send(Calls::Reading, Method::GET, to, None).await
+        Box::pin(self.send(Calls::Reading, Method::GET, to, None)).await
     }
 
     /// Changes something, sent once.
@@ -84,7 +85,7 @@ impl Rest {
         if let Some(body) = body {
             serde_json::to_writer(&mut *bytes, body).map_err(|_| self.unreadable("the request has no JSON form"))?;
         }
-        self.send(Calls::Changing, method, to, body.map(|_| &bytes)).await
+        Box::pin(self.send(Calls::Changing, method, to, body.map(|_| &bytes))).await
     }
 
     async fn send(&self, calls: Calls, method: Method, to: To<'_>, body: Option<&Zeroizing<Vec<u8>>>) -> Result<Reply> {

@@ -1,7 +1,7 @@
 //! From a slot of the policy to the store behind it.
 
 use super::gateway::Tools;
-use crate::adapters::secrets::{AnyStore, CommandStore, Field, FileStore};
+use crate::adapters::secrets::{AnyStore, CommandStore, Field, FileStore, GoogleStore};
 use crate::cli::fault::Fault;
 use crate::policy::Policy;
 use crate::policy::model::slot::{FileFormat, FileSlot, Slot};
@@ -28,7 +28,8 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             Slot::Github(place) => Some(crate::adapters::secrets::github::address_of(place)),
             #[cfg(not(feature = "github"))]
             Slot::Github(_) => None,
-            Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+            Slot::Gcp(place) => Some(crate::adapters::secrets::google::address_of(place)),
+            Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Vercel(_) => None,
         })
         .collect()
 }
@@ -80,7 +81,13 @@ pub(super) fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, 
         }
         #[cfg(not(feature = "github"))]
         Slot::Github(_) => Ok(None),
-        Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => Ok(None),
+        Slot::Gcp(place) => {
+            let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
+            let store = GoogleStore::new(place.clone(), references, fingerprints, tools.call_timeout(None).std())
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Google(Box::new(store))))
+        }
+        Slot::Kubernetes(_) | Slot::Azure(_) | Slot::Vercel(_) => Ok(None),
     }
 }
 
