@@ -79,7 +79,7 @@ impl Wired {
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, state, fingerprints: &fingerprints };
         let mut slots = Vec::new();
         for slot in &policy.slots {
-            slots.extend(store::store(slot, &tools).await?);
+            slots.extend(store::store(slot, &tools)?);
         }
         let connected = gateway::connect(&tools).await?;
         let consumers = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| connected.place(c)).collect();

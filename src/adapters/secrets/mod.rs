@@ -7,6 +7,10 @@ pub mod command;
 mod file;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "github")]
+pub mod github;
+pub mod google;
+mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -16,6 +20,9 @@ pub use command::CommandStore;
 pub use file::{Field, FileStore};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::KubernetesStore;
+#[cfg(feature = "github")]
+pub use github::GithubStore;
+pub use google::GoogleStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 
@@ -29,6 +36,11 @@ pub enum AnyStore {
     File(FileStore),
     /// A program.
     Command(Box<CommandStore>),
+    /// GitHub.
+    #[cfg(feature = "github")]
+    Github(Box<GithubStore>),
+    /// Google Secret Manager.
+    Google(Box<GoogleStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -46,6 +58,9 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Google($one) => $call,
+            #[cfg(feature = "github")]
+            Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
             #[cfg(feature = "kubernetes")]
