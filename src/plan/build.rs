@@ -64,6 +64,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     let Some(old) = old else { return Err(no) };
     key(policy, inventory, &old, &kind, &timing, facts.now, &mut no);
     slots(policy, inventory, &old, &kind, &mut no);
+    super::kubernetes::refusals(policy, &mut no);
     if matches!(kind, Kind::Router) && consumers.is_empty() {
         no.push(Refusal::new(
             "consumers",
@@ -198,7 +199,7 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             consumer::Reload::Command(argv) => Reload::Told { how: format!("command {}", argv.first().map_or("", String::as_str)) },
             consumer::Reload::Http(http) => Reload::Told { how: format!("call {}", http.url.origin()) },
             consumer::Reload::Dynamic(d) => Reload::Dynamic { ttl: Span(d.ttl.as_millis()) },
-            consumer::Reload::Kubernetes(k) => Reload::Told { how: format!("restart in namespace {}", k.namespace) },
+            consumer::Reload::Kubernetes(k) => super::kubernetes::reload(k, declared),
             consumer::Reload::By(_) => Reload::ByHand,
         },
         // A gap in the log before the run may be longer than what was declared: the longer one counts.
@@ -208,7 +209,8 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             // Of a provider key a consumer holds nothing.
             _ if policy.gateway.as_ref().is_some_and(|g| g.provider_key().is_some()) => false,
             Some(consumer::Ack::VersionFile(_) | consumer::Ack::Http(_)) => true,
-            Some(consumer::Ack::FirstUse(_)) | None => false,
+            Some(consumer::Ack::FirstUse(_)) => false,
+            None => super::kubernetes::acknowledges(c, policy),
         },
     }
 }
