@@ -113,8 +113,8 @@ impl Place {
         let slot = dir.path().join(".env");
         fs::write(&slot, format!("OTHER=1\nGATEWAY_API_KEY={OLD}\n")).unwrap();
         fs::set_permissions(&slot, fs::Permissions::from_mode(0o600)).unwrap();
-        let newest = store.range("").unwrap().0;
-        soon("both processes have it all", || (0..2).all(|r| world.status(r)["applied"]["applied_revision"].as_i64() >= Some(newest)));
+        let newest = store.range("").unwrap().1.iter().map(|(_, _, revision)| *revision).max();
+        soon("both processes have it all", || (0..2).all(|r| world.status(r)["applied"]["applied_revision"].as_i64() >= newest));
         let consumers = Consumers::start(&world.proxies, slot);
         let place = Self { world, dir, consumers, etcd: server.url.clone() };
         if let Of::Provider(secret) = of {
