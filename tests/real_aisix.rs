@@ -285,3 +285,35 @@ fn one_stale_process_is_not_overlooked() {
     assert_eq!((place.tries(OLD), place.world.store.ids("api_keys").len()), (vec![401, 401], 2));
     place.nobody_was_refused();
 }
+
+/// Up to 0.8.2, through the admin listener; the answer to every change is lost once.
+#[test]
+fn provider_key_through_the_admin_api() {
+    let server = EtcdServer::start();
+    let of = Of::Provider("up-new-provider-0123456789abcdef");
+    let mut place = Place::of(&server, "admin", &of, Version::Writable);
+    place.world.model("m-2", "chat-second", "pk-1");
+    for change in ["POST provider_keys", "PUT models", "PUT provider_keys", "DELETE provider_keys"] {
+        place.world.admin.lose.lock().unwrap().insert(change.into());
+    }
+    place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+    place.world.upstream.revoke(UP);
+    let said = place.keyroll(&["resume", "--wait", &place.run_id()]);
+    said.ends(0);
+    let changes = ["POST provider_keys", "PUT models", "PUT models", "DELETE provider_keys", "PUT provider_keys"];
+    assert_eq!(*place.world.admin.changes.lock().unwrap(), changes, "each change was made once");
+    assert_eq!(place.world.admin.lost.lock().unwrap().len(), 4);
+    let ids = place.world.store.ids("provider_keys");
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let row = place.world.store.get("provider_keys", &ids[0]).unwrap();
+    let name = row["display_name"].as_str().unwrap();
+    assert!(name.starts_with("openai-main 2") && name.ends_with(" [keyroll:live]"), "{name}");
+    place.nobody_was_refused();
+    place.holds_none(&[OLD, UP, ADMIN, "up-new-provider-0123456789abcdef"], &[&said]);
+    // What it hides, a change of a caller key would take away: such a rotation is refused before it begins.
+    let more = json!({});
+    place.policy(&Of::Caller(&more), "");
+    let said = place.keyroll(&["plan", "policy.yaml"]);
+    said.ends(40);
+    assert!(said.err.contains("hides display name, team and user"), "{}", said.err);
+}

@@ -5,7 +5,7 @@ use crate::aisix::{Version, World};
 use crate::between::Between;
 use crate::etcd::EtcdServer;
 use crate::place::{OLD, UP, soon};
-use keyroll::adapters::gateway::{AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, aisix};
+use keyroll::adapters::gateway::{AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, aisix};
 use keyroll::ports::{Gateway, MintRequest, Minted, PortError, Prober};
 use keyroll::rotation::{CallClass, Endpoint, KeyFacts, KeyId, Marker, ModelName, Probe, RequestId, Span};
 use keyroll::secret::{FingerprintKey, SecretText, sha256_hex};
@@ -38,13 +38,24 @@ fn settings(world: &World, etcd: &str, provider: bool) -> AisixSettings {
 
 impl Case {
     fn new(server: &EtcdServer, prefix: &str, provider: bool) -> Self {
-        Self::with(server, prefix, |world| settings(world, &server.url, provider))
+        Self::with(server, prefix, Version::Newest, |world| settings(world, &server.url, provider))
     }
 
-    fn with(server: &EtcdServer, prefix: &str, settings: impl FnOnce(&World) -> AisixSettings) -> Self {
+    /// Up to 0.8.2, through its admin listener.
+    fn admin(server: &EtcdServer, prefix: &str, version: Version, provider: bool) -> Self {
+        Self::with(server, prefix, version, |world| {
+            let key = SecretText::new(crate::aisix::admin::ADMIN);
+            AisixSettings {
+                store: AisixStore::Admin(AdminAccess { url: world.admin_url.clone(), key }),
+                ..settings(world, &server.url, provider)
+            }
+        })
+    }
+
+    fn with(server: &EtcdServer, prefix: &str, version: Version, settings: impl FnOnce(&World) -> AisixSettings) -> Self {
         let store = Etcd { url: server.url.clone(), prefix: format!("/{prefix}") };
         let dir = tempfile::tempdir().unwrap();
-        let world = World::start(&store, Version::Newest, 2, dir.path());
+        let world = World::start(&store, version, 2, dir.path());
         world.furnish(UP);
         world.caller("c1", OLD, &json!({"display_name": "app-a", "team_id": "t1", "future": [1]}));
         let (gateway, prober) = aisix(settings(&world)).unwrap();
@@ -343,6 +354,66 @@ async fn secrets_stay_out_of_facts(server: &EtcdServer) {
     refused(case.mint("pk-1", "up-next-0123456789abcdef01").await, "pk-2 hold the same credential");
 }
 
+async fn an_admin_listener_that_does_not_write(server: &EtcdServer) {
+    let newer = Case::admin(server, "newer", Version::Newest, false);
+    refused(newer.gateway.identity().await, "it only reads, as from 0.9.0 on");
+    // It lists writes and has its resources from a file: each write would be refused.
+    let by_file = Case::admin(server, "by-file", Version::WritableByFile, false);
+    refused(by_file.gateway.identity().await, "reads its resources from file");
+}
+
+async fn admin_writes_are_whole_and_looked_at(server: &EtcdServer) {
+    let case = Case::admin(server, "admin-caller", Version::Writable, false);
+    case.world.store.delete("api_keys", "c1");
+    case.world.store.put(
+        "api_keys",
+        "c1",
+        &json!({"key_hash": sha256_hex(OLD.as_bytes()), "allowed_models": ["chat-*"], "rate_limit": {"rpm": 9}}),
+    );
+    case.settled();
+    case.gateway.identity().await.unwrap();
+    // A lost answer: the row is there once, with our text in it, and a second try cannot make another.
+    let lose = |what: &str| assert!(case.world.admin.lose.lock().unwrap().insert(what.to_owned()));
+    let marked = |keys: Vec<KeyFacts>| -> Vec<KeyFacts> { keys.into_iter().filter(|k| k.marker.starts_with("keyroll:")).collect() };
+    lose("POST api_keys");
+    unsure(case.mint("c1", NEW).await, "");
+    case.settled();
+    let [made] = &marked(case.gateway.list().await.unwrap())[..] else { panic!("not exactly one") };
+    assert_eq!((made.marker.as_str(), &made.scope, made.enabled), ("keyroll:abcdefghijklmnop:1", &case.key("c1").await.scope, true));
+    conflict(case.mint("c1", NEW).await);
+    assert_eq!((case.class(0, NEW).await, case.class(1, NEW).await), (CallClass::Accepted, CallClass::Accepted));
+    // Our text is no model that could be called.
+    let status = case.world.chat(0, NEW, "keyroll:abcdefghijklmnop:1", "x").0;
+    assert_eq!(status, 404);
+    for (what, enabled) in [("PUT api_keys", false), ("PUT api_keys", true)] {
+        lose(what);
+        unsure(case.gateway.set_enabled(&id("c1"), enabled).await, "");
+        assert_eq!(case.key("c1").await.enabled, enabled);
+        case.gateway.set_enabled(&id("c1"), enabled).await.unwrap();
+    }
+    assert_eq!(case.document("c1")["rate_limit"], json!({"rpm": 9}));
+    case.gateway.mark(&made.id, &Marker::live()).await.unwrap();
+    assert_eq!(case.key(made.id.as_str()).await.marker, "keyroll:live");
+    assert_eq!(case.document(made.id.as_str())["allowed_models"], json!(["chat-*", "keyroll:live"]));
+    // A copy of a marked row carries the new row's text and not the old one's.
+    case.gateway.set_enabled(&id("c1"), false).await.unwrap();
+    lose("DELETE api_keys");
+    unsure(case.gateway.delete(&id("c1")).await, "");
+    conflict(case.gateway.delete(&id("c1")).await);
+    case.settled();
+    let value = SecretText::new("sk-kr-third-0123456789abcdef01");
+    let (like, marker) = (case.key(made.id.as_str()).await, Marker::new("keyroll:abcdefghijklmnop:2"));
+    let third = case.gateway.mint(MintRequest { like: &like, marker: &marker, name: "x", value: Some(&value) }).await.unwrap();
+    assert_eq!(case.document(third.id.as_str())["allowed_models"], json!(["chat-*", "keyroll:abcdefghijklmnop:2"]));
+    // One that is not a whole number of what was sent: a limit that it drops without a word shows when both are compared.
+    case.world.caller("c5", "sk-five", &json!({"rate_limit": {"rpm": 1, "rpy": 5}}));
+    case.settled();
+    let like = case.key("c5").await;
+    let (value, marker) = (SecretText::new("sk-kr-fourth-0123456789abcdef0"), Marker::new("keyroll:abcdefghijklmnop:3"));
+    let fourth = case.gateway.mint(MintRequest { like: &like, marker: &marker, name: "x", value: Some(&value) }).await.unwrap();
+    assert_ne!(case.key(fourth.id.as_str()).await.scope, like.scope);
+}
+
 #[test]
 fn every_trap() {
     let server = EtcdServer::start();
@@ -360,5 +431,7 @@ fn every_trap() {
         the_providers_refusal_is_not_ours(&server).await;
         a_provider_key_is_let_go_of_first(&server).await;
         secrets_stay_out_of_facts(&server).await;
+        an_admin_listener_that_does_not_write(&server).await;
+        admin_writes_are_whole_and_looked_at(&server).await;
     });
 }
