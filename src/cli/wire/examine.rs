@@ -87,7 +87,7 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
 }
 
 async fn one_slot(i: usize, slot: &Slot, tools: &Tools<'_>) -> System {
-    match store::store(slot, tools).await {
+    match store::store(slot, tools) {
         Ok(Some(store)) => System::new("slot", store.name(), store.check(clock::wall()).await),
         Ok(None) => System::new(
             "slot",
