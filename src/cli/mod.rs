@@ -13,6 +13,7 @@ mod live;
 mod load;
 mod out;
 mod session;
+mod shared;
 mod signals;
 mod status;
 mod wire;

@@ -51,6 +51,11 @@ pub(super) async fn fingerprint_key(
     };
     let key = match policy.evidence_out.as_ref().and_then(|o| o.fingerprint_key.as_ref()) {
         Some(reference) => FingerprintKey::from_bytes(references.resolve(reference).await?.expose().as_bytes()).map_err(failed)?,
+        None if state.is_shared() => {
+            let what = "keep state that several machines share: without a fingerprint key of the organisation they could compare no value";
+            return Err(Fault::new(exit::REFUSED, what)
+                .hint("name one: `evidence_out: { fingerprint_key: { env: NAME } }`; `openssl rand -hex 32` makes one"));
+        }
         None => {
             let path = state.root().join("fingerprint.key");
             if !path.exists() && run.is_none() {
