@@ -2,13 +2,24 @@
 #![cfg(feature = "kubernetes")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
+mod common;
+#[path = "stores/consumers.rs"]
+mod consumers;
 #[path = "doubles/kubernetes/mod.rs"]
 mod double;
 #[path = "servers/proxy.rs"]
 mod proxy;
 #[path = "kubernetes/refusals.rs"]
 mod refusals;
+#[path = "kubernetes/rotation.rs"]
+mod rotation;
+#[path = "kubernetes/stage.rs"]
+mod stage;
 mod stores;
+#[path = "stores/whole.rs"]
+mod whole;
+#[path = "kubernetes/workloads.rs"]
+mod workloads;
 #[path = "kubernetes/world.rs"]
 mod world;
 

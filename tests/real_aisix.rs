@@ -4,20 +4,26 @@
 
 #[path = "doubles/aisix/mod.rs"]
 mod aisix;
+#[path = "real_aisix/between.rs"]
+mod between;
 mod common;
 #[path = "servers/etcd.rs"]
 mod etcd;
 #[path = "real_aisix/place.rs"]
 mod place;
 mod servers;
+#[path = "real_aisix/traps.rs"]
+mod traps;
 
 use aisix::admin::ADMIN;
 use aisix::etcd::Etcd;
 use aisix::{Version, World, http};
+use between::Between;
 use etcd::EtcdServer;
 use place::{OLD, Of, Place, UP, soon};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 fn store(server: &EtcdServer, prefix: &str) -> Etcd {
     Etcd { url: server.url.clone(), prefix: format!("/{prefix}") }
@@ -167,4 +173,147 @@ fn provider_key_on_etcd() {
     assert_eq!(place.notes("provider_keys"), [(ids[0].clone(), "keyroll:live".to_owned())]);
     place.nobody_was_refused();
     place.holds_none(&[OLD, UP, "up-new-provider-0123456789abcdef"], &[&plan, &said]);
+}
+
+/// The answer to every change is lost once, after the change: nothing is made twice and nothing is left over.
+#[test]
+fn lost_answers_of_every_change() {
+    let server = EtcdServer::start();
+    let caller = |server: &EtcdServer| {
+        let more = restricted();
+        let of = Of::Caller(&more);
+        let mut place = Place::new(server, "lost-caller", &of);
+        let (url, lost) = Between::LosesEachOnce.before(&server.url);
+        place.etcd = url;
+        place.policy(&of, "");
+        place.keyroll(&["run", "--wait", "policy.yaml"]).ends(0);
+        assert_eq!(*lost.lock().unwrap(), 4, "mint, disable, delete and mark");
+        let ids = place.world.store.ids("api_keys");
+        assert_eq!(ids.len(), 2, "{ids:?}");
+        assert_eq!(place.notes("api_keys"), [(ids[1].clone(), "keyroll:live".to_owned())]);
+        assert_eq!((place.tries(&place.slot()), place.tries(OLD)), (vec![200, 200], vec![401, 401]));
+        place.nobody_was_refused();
+    };
+    let provider = |server: &EtcdServer| {
+        let of = Of::Provider("up-new-provider-0123456789abcdef");
+        let mut place = Place::new(server, "lost-provider", &of);
+        place.world.model("m-2", "chat-second", "pk-1");
+        let (url, lost) = Between::LosesEachOnce.before(&server.url);
+        place.etcd = url;
+        place.policy(&of, "");
+        place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+        place.world.upstream.revoke(UP);
+        place.keyroll(&["resume", "--wait", &place.run_id()]).ends(0);
+        assert_eq!(*lost.lock().unwrap(), 5, "mint, two models, delete and mark");
+        let ids = place.world.store.ids("provider_keys");
+        assert_eq!((ids.len(), place.notes("provider_keys")), (1, vec![(ids[0].clone(), "keyroll:live".to_owned())]));
+        place.nobody_was_refused();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| caller(&server));
+        scope.spawn(|| provider(&server));
+    });
+}
+
+#[test]
+fn back_from_hold() {
+    let server = EtcdServer::start();
+    let caller = |server: &EtcdServer| {
+        let more = restricted();
+        let mut place = Place::new(server, "back-caller", &Of::Caller(&more));
+        let before = place.world.store.get("api_keys", "c1").unwrap();
+        place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+        let new = place.slot();
+        assert_ne!(new, OLD);
+        place.keyroll(&["rollback", "--wait", &place.run_id()]).ends(0);
+        assert_eq!((place.slot().as_str(), place.world.store.ids("api_keys")), (OLD, vec!["a-stays".to_owned(), "c1".to_owned()]));
+        assert_eq!((place.world.store.get("api_keys", "c1").unwrap(), place.notes("api_keys")), (before, Vec::new()));
+        place.nobody_was_refused();
+        assert_eq!((place.tries(OLD), place.tries(&new)), (vec![200, 200], vec![401, 401]));
+    };
+    let provider = |server: &EtcdServer| {
+        let of = Of::Provider("up-new-provider-0123456789abcdef");
+        let mut place = Place::new(server, "back-provider", &of);
+        place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+        assert_ne!(place.world.store.get("models", "m-1").unwrap()["provider_key_id"], "pk-1");
+        place.keyroll(&["rollback", "--wait", &place.run_id()]).ends(0);
+        assert_eq!(place.world.store.get("models", "m-1").unwrap()["provider_key_id"], "pk-1");
+        assert_eq!((place.world.store.ids("provider_keys"), place.notes("provider_keys")), (vec!["pk-1".to_owned()], Vec::new()));
+        place.nobody_was_refused();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| caller(&server));
+        scope.spawn(|| provider(&server));
+    });
+}
+
+/// One process of two does not hear that the old key is switched off: it is not deleted before both refuse.
+#[test]
+fn one_stale_process_is_not_overlooked() {
+    let server = EtcdServer::start();
+    let more = restricted();
+    let mut place = Place::new(&server, "stale", &Of::Caller(&more));
+    place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+    let stale = place.world.replicas[1].clone();
+    let (gone, off) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        // It stops listening at the very moment the key is switched off.
+        scope.spawn(|| {
+            while !gone.load(Ordering::SeqCst) {
+                let disabled = place.world.store.get("api_keys", "c1").is_none_or(|row| row["disabled"] == true);
+                let begun = place.records().iter().any(|r| r["began"]["effect"].get("disable").is_some());
+                if begun || disabled {
+                    stale.frozen.store(true, Ordering::SeqCst);
+                    off.store(true, Ordering::SeqCst);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        stale.slow.store(400, Ordering::SeqCst);
+        let said = place.keyroll(&["resume", "--timeout", "9s", &place.run_id()]);
+        gone.store(true, Ordering::SeqCst);
+        assert!([Some(10), Some(11)].contains(&said.code), "{:?} {}", said.code, said.err);
+    });
+    assert!(off.load(Ordering::SeqCst));
+    assert_eq!(place.world.store.get("api_keys", "c1").unwrap()["disabled"], true, "switched off, and there");
+    let text = serde_json::to_string(&place.records()).unwrap();
+    assert!(text.contains("has not taken the change") && text.contains("was accepted at"), "{}", &text[text.len().saturating_sub(3000)..]);
+    stale.slow.store(0, Ordering::SeqCst);
+    stale.frozen.store(false, Ordering::SeqCst);
+    place.keyroll(&["resume", "--wait", &place.run_id()]).ends(0);
+    assert_eq!((place.tries(OLD), place.world.store.ids("api_keys").len()), (vec![401, 401], 2));
+    place.nobody_was_refused();
+}
+
+/// Up to 0.8.2, through the admin listener; the answer to every change is lost once.
+#[test]
+fn provider_key_through_the_admin_api() {
+    let server = EtcdServer::start();
+    let of = Of::Provider("up-new-provider-0123456789abcdef");
+    let mut place = Place::of(&server, "admin", &of, Version::Writable);
+    place.world.model("m-2", "chat-second", "pk-1");
+    for change in ["POST provider_keys", "PUT models", "PUT provider_keys", "DELETE provider_keys"] {
+        place.world.admin.lose.lock().unwrap().insert(change.into());
+    }
+    place.keyroll(&["run", "--wait", "--until", "hold", "policy.yaml"]).ends(11);
+    place.world.upstream.revoke(UP);
+    let said = place.keyroll(&["resume", "--wait", &place.run_id()]);
+    said.ends(0);
+    let changes = ["POST provider_keys", "PUT models", "PUT models", "DELETE provider_keys", "PUT provider_keys"];
+    assert_eq!(*place.world.admin.changes.lock().unwrap(), changes, "each change was made once");
+    assert_eq!(place.world.admin.lost.lock().unwrap().len(), 4);
+    let ids = place.world.store.ids("provider_keys");
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let row = place.world.store.get("provider_keys", &ids[0]).unwrap();
+    let name = row["display_name"].as_str().unwrap();
+    assert!(name.starts_with("openai-main 2") && name.ends_with(" [keyroll:live]"), "{name}");
+    place.nobody_was_refused();
+    place.holds_none(&[OLD, UP, ADMIN, "up-new-provider-0123456789abcdef"], &[&said]);
+    // What it hides, a change of a caller key would take away: such a rotation is refused before it begins.
+    let more = json!({});
+    place.policy(&Of::Caller(&more), "");
+    let said = place.keyroll(&["plan", "policy.yaml"]);
+    said.ends(40);
+    assert!(said.err.contains("hides display name, team and user"), "{}", said.err);
 }

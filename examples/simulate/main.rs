@@ -50,12 +50,12 @@ fn bugs(args: &Args) -> ExitCode {
     let Ok(prepared) = campaign::prepare() else { return ExitCode::FAILURE };
     let mut missed = 0;
     for bug in keyroll::bugs::Bug::ALL {
-        let (runs, found) = campaign::hunt(&prepared, bug, args.runs);
-        match found {
-            Some(what) => println!("{bug:?}: caught after {runs} runs, {what}"),
-            None => {
+        let hunt = campaign::hunt(&prepared, bug, args.runs);
+        match (&hunt.broke, &hunt.stalled) {
+            (Some(found), _) => println!("{bug:?}: caught after {} runs, {}", hunt.runs, broken(found)),
+            (None, stalled) => {
                 missed += 1;
-                println!("{bug:?}: MISSED in {runs} runs");
+                println!("{bug:?}: MISSED in {} runs; stalled: {stalled:?}", hunt.runs);
             }
         }
     }

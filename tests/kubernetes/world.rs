@@ -9,8 +9,8 @@ use keyroll::policy::model::slot::KubernetesSlot;
 use keyroll::secret::{FingerprintKey, Scrubber};
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
-use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Where everything is.
@@ -21,12 +21,12 @@ pub(crate) const KEY: &str = "api_key";
 /// One cluster.
 pub(crate) struct Cluster {
     pub(crate) double: Double,
-    count: Cell<u32>,
+    count: AtomicU32,
 }
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        Self { double: Double::start(), count: Cell::new(0) }
+        Self { double: Double::start(), count: AtomicU32::new(0) }
     }
 }
 
@@ -86,8 +86,7 @@ impl<'a> World for &'a Cluster {
     type Slot = Slot<'a>;
 
     async fn slot(&self) -> Slot<'a> {
-        self.count.set(self.count.get() + 1);
-        let name = format!("router-key-{}", self.count.get());
+        let name = format!("router-key-{}", self.count.fetch_add(1, Ordering::SeqCst));
         self.double.secret(NAMESPACE, &name, &[(KEY, OLD), ("db", OTHER[0])], Value::Null);
         Slot { double: &self.double, name, tap: Tap::before(self.double.port), key: fingerprints() }
     }

@@ -26,6 +26,7 @@ pub(crate) struct Place {
     pub(crate) consumers: Consumers,
     /// Where keyroll reaches etcd.
     pub(crate) etcd: String,
+    version: Version,
 }
 
 /// Callers that take turns at the processes with the value that the slot holds.
@@ -100,9 +101,14 @@ pub(crate) enum Of<'a> {
 impl Place {
     /// Two processes below a prefix of their own, a caller key in its slot, and consumers.
     pub(crate) fn new(server: &EtcdServer, prefix: &str, of: &Of<'_>) -> Self {
+        Self::of(server, prefix, of, Version::Newest)
+    }
+
+    /// The same, on a gateway of this version, whose resources are changed in the way that it has.
+    pub(crate) fn of(server: &EtcdServer, prefix: &str, of: &Of<'_>, version: Version) -> Self {
         let store = Etcd { url: server.url.clone(), prefix: format!("/{prefix}") };
         let dir = tempfile::tempdir().unwrap();
-        let world = World::start(&store, Version::Newest, 2, dir.path());
+        let world = World::start(&store, version, 2, dir.path());
         world.furnish(UP);
         world.caller("a-stays", "sk-stays-0123456789", &json!({}));
         let more = match of {
@@ -113,10 +119,10 @@ impl Place {
         let slot = dir.path().join(".env");
         fs::write(&slot, format!("OTHER=1\nGATEWAY_API_KEY={OLD}\n")).unwrap();
         fs::set_permissions(&slot, fs::Permissions::from_mode(0o600)).unwrap();
-        let newest = store.range("").unwrap().0;
-        soon("both processes have it all", || (0..2).all(|r| world.status(r)["applied"]["applied_revision"].as_i64() >= Some(newest)));
+        let newest = store.range("").unwrap().1.iter().map(|(_, _, revision)| *revision).max();
+        soon("both processes have it all", || (0..2).all(|r| world.status(r)["applied"]["applied_revision"].as_i64() >= newest));
         let consumers = Consumers::start(&world.proxies, slot);
-        let place = Self { world, dir, consumers, etcd: server.url.clone() };
+        let place = Self { world, dir, consumers, etcd: server.url.clone(), version };
         if let Of::Provider(secret) = of {
             place.world.upstream.issue(secret);
             fs::write(place.dir.path().join("next"), secret).unwrap();
@@ -133,6 +139,12 @@ impl Place {
         let replica = |n: usize| {
             let log = world.replicas[n].log.display();
             format!("{{ proxy: \"{}\", status: \"{}\", log: {log} }}", world.proxies[n], world.statuses[n])
+        };
+        let resources = match self.version {
+            Version::Newest => format!("{{ etcd: {{ url: \"{}\", prefix: {} }} }}", self.etcd, world.store.prefix),
+            Version::Writable | Version::WritableByFile => {
+                format!("{{ admin_api: {{ url: \"{}\", key: {{ env: AISIX_ADMIN_KEY }} }} }}", world.admin_url)
+            }
         };
         let replicas: Vec<String> = (0..world.replicas.len()).map(replica).collect();
         let key = match of {
@@ -152,7 +164,7 @@ impl Place {
 rotation: {{ credential: chat, owner: platform-ai, environment: development, reason: scheduled }}
 gateway:
   aisix:
-    resources: {{ etcd: {{ url: \"{etcd}\", prefix: {prefix} }} }}
+    resources: {resources}
     replicas: [{replicas}]
     live_within: 2s
     {key}
@@ -165,8 +177,6 @@ probes: [{{ chat: {{ model: {model} }} }}]
 timing: {{ poll: 150ms, call_timeout: 3s, send_before: 5s, repeats: 2, drain_window: 2s, soak: 1500ms, undo_drain: 2s }}
 accept: [{accept}]
 ",
-            etcd = self.etcd,
-            prefix = world.store.prefix,
             replicas = replicas.join(", "),
         );
         fs::write(dir.to_string() + "/policy.yaml", text).unwrap();
@@ -175,6 +185,7 @@ accept: [{accept}]
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.arg("--state").arg(self.dir.path().join("state")).args(args).current_dir(self.dir.path());
+        command.env("AISIX_ADMIN_KEY", crate::aisix::admin::ADMIN);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

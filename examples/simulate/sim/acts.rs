@@ -168,6 +168,8 @@ impl World {
 
     /// Who waits for the slot to be moved reads it now.
     fn newcomers(&mut self, slot: usize) {
+        let after = self.blind_after.take().map(|after| self.now + after);
+        self.log.blind_from = self.log.blind_from.or(after);
         for pod in self.pods.iter_mut().filter(|p| p.reads == Reads::Moved && p.slot == slot) {
             pod.reads = Reads::Never;
             let at = self.now + self.rng.span(20, 400);

@@ -138,7 +138,8 @@ impl Trail {
                 None
             }
             Record::Looked { drift, .. } => {
-                if !drift.is_empty() {
+                // A model that came later is taken along; it says nothing about what was judged of the keys.
+                if drift.iter().any(|d| !matches!(d, Drift::NewReference { .. })) {
                     // Whatever becomes of the difference, what was judged was judged of another world.
                     self.passed.retain(|(p, _)| *p == Place::Bound);
                 }

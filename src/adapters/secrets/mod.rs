@@ -5,8 +5,12 @@ pub mod aws;
 mod check;
 pub mod command;
 mod file;
+#[cfg(feature = "github")]
+pub mod github;
+pub mod google;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -14,6 +18,9 @@ pub mod vault;
 pub use aws::AwsStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "github")]
+pub use github::GithubStore;
+pub use google::GoogleStore;
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
@@ -29,6 +36,11 @@ pub enum AnyStore {
     File(FileStore),
     /// A program.
     Command(Box<CommandStore>),
+    /// GitHub.
+    #[cfg(feature = "github")]
+    Github(Box<GithubStore>),
+    /// Google Secret Manager.
+    Google(Box<GoogleStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -46,6 +58,9 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Google($one) => $call,
+            #[cfg(feature = "github")]
+            Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
             #[cfg(feature = "kubernetes")]

@@ -1,7 +1,7 @@
 //! From the policy's `gateway: { aisix: … }` to its admin side, its data side, and where its use can be seen.
 
 use super::gateway::{Connected, OwnLog, Tools};
-use crate::adapters::gateway::{AISIX_LIVE_WITHIN, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, aisix};
+use crate::adapters::gateway::{AISIX_LIVE_WITHIN, AdminAccess, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, aisix};
 use crate::adapters::usage::{AisixUsage, AnyUsage, JsonlUsage, NoUsage};
 use crate::cli::fault::{Fault, exit};
 use crate::policy::model::aisix::{Aisix, Resources};
@@ -71,9 +71,17 @@ fn store(written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Faul
             let prefix = etcd.prefix.clone().unwrap_or_else(|| "/aisix".to_owned());
             Ok(AisixStore::Etcd(EtcdAccess { url: etcd.url.as_str().to_owned(), prefix, login }))
         }
-        Resources::AdminApi(_) | Resources::File(_) => {
-            Err(Fault::new(exit::REFUSED, "change the resources of AISIX: this build does it in etcd only")
-                .hint("`resources: { etcd: … }`"))
+        Resources::AdminApi(api) => {
+            let Some(key) = admin else { return Err(Fault::usage("reach the admin API of AISIX: it has no key")) };
+            if written.provider_key.is_none() && api.no_hidden_fields != Some(true) {
+                let said = "change a caller key through the admin API: it hides display name, team and user, and a change removes them";
+                return Err(Fault::new(exit::REFUSED, said)
+                    .hint("`resources: { etcd: … }` sees everything; `no_hidden_fields: true` says that no key has any of them"));
+            }
+            Ok(AisixStore::Admin(AdminAccess { url: api.url.as_str().to_owned(), key: key.duplicate() }))
+        }
+        Resources::File(_) => {
+            Err(Fault::new(exit::REFUSED, "change the resources of AISIX in a file: not in this build").hint("`resources: { etcd: … }`"))
         }
     }
 }

@@ -63,6 +63,9 @@ impl World {
         let provider = upstream.start();
         let names: Vec<String> = (0..replicas).map(|n| format!("gateway-{n}")).collect();
         let replicas: Vec<Arc<Replica>> = names.iter().map(|n| Replica::start(n, dir.join(format!("{n}.log")), store)).collect();
+        for replica in &replicas {
+            replica.by_file.store(version == Version::WritableByFile, std::sync::atomic::Ordering::SeqCst);
+        }
         let admin = Arc::new(Admin::new(store.clone(), version != Version::Newest, version == Version::WritableByFile));
         let ignores_request_ids = version != Version::Newest;
         let serving = |replica: &Arc<Replica>| {

@@ -42,6 +42,8 @@ pub(crate) struct Replica {
     pub(crate) slow: AtomicU64,
     /// The log does not name refused callers.
     pub(crate) quiet: AtomicBool,
+    /// It says that it reads a file.
+    pub(crate) by_file: AtomicBool,
     observed: AtomicI64,
     ended: AtomicBool,
     pub(crate) draws: AtomicU64,
@@ -72,6 +74,7 @@ impl Replica {
             cut_off: AtomicBool::new(false),
             slow: AtomicU64::new(0),
             quiet: AtomicBool::new(false),
+            by_file: AtomicBool::new(false),
             observed: AtomicI64::new(0),
             ended: AtomicBool::new(false),
             draws: AtomicU64::new(0),
@@ -183,7 +186,7 @@ impl Replica {
             .collect();
         json!({
             "state": state,
-            "source": {"type": "etcd", "connected": connected, "observed_revision": self.observed.load(Ordering::SeqCst).max(snapshot.applied),
+            "source": {"type": if self.by_file.load(Ordering::SeqCst) { "file" } else { "etcd" }, "connected": connected, "observed_revision": self.observed.load(Ordering::SeqCst).max(snapshot.applied),
                 "source_hash": "H"},
             "applied": {"applied_revision": snapshot.applied, "config_hash": "H", "apply_seq": snapshot.seq, "applied_at": "2026-11-21T00:00:00Z",
                 "resource_counts": {"api_keys": count("api_keys"), "models": count("models"), "provider_keys": count("provider_keys")}},

@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub(crate) use workloads::Habits;
 use workloads::Pod;
+pub(crate) use workloads::{Habits, Wired, spec};
 
 /// May do everything.
 pub(crate) const OWNER: &str = "token-owner-5f0c7a91d3";

@@ -39,7 +39,7 @@ impl World {
         // Small pages whatever is asked for, as a server may choose.
         let limit = limit.min(3);
         let selector = request.query("labelSelector").unwrap_or_default();
-        let all = self.objects.iter().map(|(p, o)| (p, o)).chain(self.pods.iter().map(|(p, pod)| (p, &pod.object)));
+        let all = self.objects.iter().chain(self.pods.iter().map(|(p, pod)| (p, &pod.object)));
         let mut found: Vec<(&String, &Value)> = all.filter(|(p, _)| p.strip_prefix(&prefix).is_some_and(|n| !n.contains('/'))).collect();
         found.retain(|(_, o)| selected(&o["metadata"]["labels"], selector));
         found.sort_by_key(|(p, _)| (*p).clone());

@@ -110,6 +110,11 @@ impl Double {
         world.pods.values().filter(of).filter_map(|p| p.holds.clone()).collect()
     }
 
+    /// What one pod was given when it started.
+    pub(crate) fn given_to(&self, pod: &str) -> Option<String> {
+        self.world().pods.get(pod)?.holds.clone()
+    }
+
     /// A CronJob makes a job now, whose pod runs until `ends` is called.
     pub(crate) fn fires(&self, namespace: &str, name: &str) -> String {
         let mut world = self.world();
@@ -131,6 +136,26 @@ impl Double {
         if let Some(pod) = world.pods.get_mut(pod) {
             pod.object["status"]["phase"] = "Succeeded".into();
         }
+    }
+
+    /// Somebody restarts a workload.
+    pub(crate) fn restarted_by_a_person(&self, path: &str) {
+        self.edit(path, |w| {
+            let generation = w["metadata"]["generation"].as_u64().unwrap_or(1);
+            w["metadata"]["generation"] = (generation + 1).into();
+            w["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"] = "by a person".into();
+        });
+        self.world().roll(path);
+        // Its pods are there before anybody goes on.
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(20));
+            let mut world = self.world();
+            world.tick();
+            if world.due.is_empty() {
+                return;
+            }
+        }
+        panic!("the rollout of {path} does not end");
     }
 
     /// How often a template was changed.

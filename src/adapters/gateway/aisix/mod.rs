@@ -4,6 +4,7 @@
 //! serves the document. Nothing in the store refers to anything by more than a name, so the order of changes and a look for references
 //! before a deletion are all the safety there is.
 
+mod admin;
 mod documents;
 mod etcd;
 mod ids;
@@ -13,6 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use admin::AdminAccess;
 pub use etcd::EtcdAccess;
 pub use prober::AisixProber;
 
@@ -25,6 +27,7 @@ use crate::rotation::{
 use crate::secret::{FingerprintKey, sha256_hex};
 use crate::support::http::HttpProblem;
 use crate::support::text::clean_to;
+use admin::AdminStore;
 use documents::{Document, Naming, Resources};
 use etcd::EtcdStore;
 use live::{Landed, Replicas};
@@ -66,6 +69,8 @@ pub struct AisixSettings {
 pub enum AisixStore {
     /// In etcd.
     Etcd(EtcdAccess),
+    /// Through the admin listener, up to 0.8.2.
+    Admin(AdminAccess),
 }
 
 /// The admin side.
@@ -91,7 +96,8 @@ pub fn aisix(settings: AisixSettings) -> std::result::Result<(AisixGateway, Aisi
     let places: Vec<(String, String)> = settings.replicas.iter().map(|(proxy, status, _)| (plain(proxy), plain(status))).collect();
     let replicas = Replicas::new(&places, settings.live_within, http())?;
     let store = Rc::new(match settings.store {
-        AisixStore::Etcd(access) => Store::Etcd(EtcdStore::new(access, Http::new(settings.call_timeout, settings.ca_pem.clone()))?),
+        AisixStore::Etcd(access) => Store::Etcd(EtcdStore::new(access, http())?),
+        AisixStore::Admin(access) => Store::Admin(AdminStore::new(access, http())?),
     });
     let facts =
         |(proxy, _, log): &(String, String, Option<String>)| EndpointFacts { endpoint: Endpoint::new(plain(proxy)), shard: log.clone() };
@@ -169,7 +175,7 @@ impl AisixGateway {
                     return Err(self.refused("compare the gateway with its store", why));
                 }
                 let all = self.store.read().await?;
-                let Some(difference) = difference(&status, &all) else { break };
+                let Some(difference) = difference(&status, &all, matches!(*self.store, Store::Etcd(_))) else { break };
                 if last {
                     let why = format!("the gateway at {who} {difference}: is this its store, and its prefix?");
                     return Err(self.refused("compare the gateway with its store", why));
@@ -200,10 +206,10 @@ impl AisixGateway {
 }
 
 /// What a process serves that this store does not hold, when both are at rest.
-fn difference(status: &live::Status, all: &Resources) -> Option<String> {
+fn difference(status: &live::Status, all: &Resources, direct: bool) -> Option<String> {
     let applied = status.applied.as_ref()?;
     if status.source.kind == "etcd" {
-        if applied.applied_revision > all.revision {
+        if direct && applied.applied_revision > all.revision {
             return Some("is ahead of it".into());
         }
         let newest = all.documents.iter().map(|d| d.revision).max().unwrap_or(0);
