@@ -80,9 +80,23 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
         systems.push(System::new("reference", format!("{what}: {}", clean_to(&reference.describe(), 120)), vec![found]));
     }
     for place in &policy.notify {
-        if let Notify::Command(argv) = place {
-            let name = argv.first().map_or("", String::as_str);
-            systems.push(System::new("notify", clean_to(name, 120), vec![consumers::program(name)]));
+        match place {
+            Notify::Command(argv) => {
+                let name = argv.first().map_or("", String::as_str);
+                systems.push(System::new("notify", clean_to(name, 120), vec![consumers::program(name)]));
+            }
+            // It is not called: people would be told of nothing.
+            Notify::Webhook(hook) => {
+                let found = match references.resolve(&hook.url).await {
+                    Ok(value) if crate::support::http::address(value.expose()).is_err() => {
+                        Finding::bad(About::Setup, "what is kept there is no address", "put the webhook's address there, with https://")
+                    }
+                    Ok(_) => Finding::good(About::Setup, "its address can be read; it is not called"),
+                    Err(e) => Finding { about: About::Setup, ..Finding::of(&e) },
+                };
+                systems.push(System::new("notify", format!("webhook in {}", clean_to(&hook.url.describe(), 120)), vec![found]));
+            }
+            Notify::Stderr(_) | Notify::GithubSummary(_) => {}
         }
     }
     Ok(systems)
