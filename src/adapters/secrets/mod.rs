@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod check;
+pub mod azure;
 pub mod command;
 mod file;
 #[cfg(feature = "github")]
@@ -16,6 +17,7 @@ pub mod vault;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use azure::AzureStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
 #[cfg(feature = "github")]
@@ -41,6 +43,8 @@ pub enum AnyStore {
     Github(Box<GithubStore>),
     /// Google Secret Manager.
     Google(Box<GoogleStore>),
+    /// Azure Key Vault.
+    Azure(Box<AzureStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -58,6 +62,7 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Azure($one) => $call,
             Self::Google($one) => $call,
             #[cfg(feature = "github")]
             Self::Github($one) => $call,
