@@ -1,6 +1,8 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
+mod aisix;
 mod credentials;
+mod examine;
 mod gateway;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
@@ -33,6 +35,7 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use examine::{System, examine};
 #[cfg(feature = "kubernetes")]
 pub(crate) use kubernetes::found;
 pub(crate) use sandbox::STAND_IN;
@@ -84,7 +87,7 @@ impl Wired {
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, state, fingerprints: &fingerprints };
         let mut slots = Vec::new();
         for slot in &policy.slots {
-            slots.extend(store::store(slot, &tools).await?);
+            slots.extend(store::store(slot, &tools)?);
         }
         let slots = Rc::new(slots);
         let connected = gateway::connect(&tools).await?;
@@ -100,7 +103,7 @@ impl Wired {
             usage: usage::usage(policy, connected.log, &fingerprints)?,
             consumers,
             approver: Answers::none(),
-            notifier: Notices::new(&policy.notify, withheld, scrubber),
+            notifier: Notices::new(&policy.notify, references.clone()),
             clock: SystemClock::new(signal.clone()),
             journal: None,
             lock: None,
@@ -136,7 +139,7 @@ impl Wired {
             inbox.answer_to(q.phase, q.attempt, &q.head).map(|found| found.map(|(_, reply)| reply.answer())).map_err(|e| e.to_string())
         }));
         let dir = state.run_dir(&run.id);
-        let mut seal = FileSeal::new(&dir);
+        let mut seal = FileSeal::new(&dir).known(self.references.scrubber.clone());
         if let Some(admin) = &self.admin {
             seal = seal.needle("admin", admin.duplicate());
         }

@@ -126,6 +126,7 @@ pub const CLOCKS: &[(&str, &str)] = &[
     ("src/support/child.rs", "time-outs of children"),
     ("src/support/process.rs", "the bounded wait for a process group to be gone"),
     ("src/support/http.rs", "time-outs of calls"),
+    ("src/journal/shared.rs", "bounded pauses between tries of one write"),
     ("src/journal/fs.rs", "bounded tries for a lock that another process holds for a moment"),
     ("src/adapters/secrets/file/lock.rs", "bounded tries for a lock that another process holds for a moment"),
     ("src/cli/", "wires the clock, sleeps while it follows a run"),

@@ -4,10 +4,13 @@
 //! seen in the usage.
 
 mod acknowledge;
+mod check;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 #[cfg(test)]
 mod tests;
+
+pub use check::program;
 
 use crate::policy::model::consumer::{Ack as WrittenAck, Consumer, Method, Reload};
 use crate::ports::{Consumers, PortError, Result};

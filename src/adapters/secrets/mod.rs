@@ -2,15 +2,27 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod check;
+pub mod azure;
+pub mod command;
 mod file;
+#[cfg(feature = "github")]
+pub mod github;
+pub mod google;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use azure::AzureStore;
+pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "github")]
+pub use github::GithubStore;
+pub use google::GoogleStore;
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
@@ -24,6 +36,15 @@ use crate::secret::SecretText;
 pub enum AnyStore {
     /// A file.
     File(FileStore),
+    /// A program.
+    Command(Box<CommandStore>),
+    /// GitHub.
+    #[cfg(feature = "github")]
+    Github(Box<GithubStore>),
+    /// Google Secret Manager.
+    Google(Box<GoogleStore>),
+    /// Azure Key Vault.
+    Azure(Box<AzureStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -40,6 +61,11 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::File($one) => $call,
+            Self::Command($one) => $call,
+            Self::Azure($one) => $call,
+            Self::Google($one) => $call,
+            #[cfg(feature = "github")]
+            Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
             #[cfg(feature = "kubernetes")]
