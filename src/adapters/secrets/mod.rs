@@ -11,6 +11,7 @@ pub mod google;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
+pub mod vercel;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
@@ -22,6 +23,7 @@ pub use github::GithubStore;
 pub use google::GoogleStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
+pub use vercel::VercelStore;
 
 use crate::ports::{Place, Result, Retire, SecretStore};
 use crate::rotation::{RunId, Snapshot, StoreCaps, VersionId};
@@ -40,6 +42,8 @@ pub enum AnyStore {
     Google(Box<GoogleStore>),
     /// Azure Key Vault.
     Azure(Box<AzureStore>),
+    /// Vercel.
+    Vercel(Box<VercelStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -54,6 +58,7 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Vercel($one) => $call,
             Self::Azure($one) => $call,
             Self::Google($one) => $call,
             #[cfg(feature = "github")]
