@@ -64,6 +64,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     let Some(old) = old else { return Err(no) };
     key(policy, inventory, &old, &kind, &timing, facts.now, &mut no);
     slots(policy, inventory, &old, &kind, &mut no);
+    super::kubernetes::refusals(policy, &mut no);
     if matches!(kind, Kind::Router) && consumers.is_empty() {
         no.push(Refusal::new(
             "consumers",
@@ -198,7 +199,7 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             consumer::Reload::Command(argv) => Reload::Told { how: format!("command {}", argv.first().map_or("", String::as_str)) },
             consumer::Reload::Http(http) => Reload::Told { how: format!("call {}", http.url.origin()) },
             consumer::Reload::Dynamic(d) => Reload::Dynamic { ttl: Span(d.ttl.as_millis()) },
-            consumer::Reload::Kubernetes(k) => Reload::Told { how: format!("restart in namespace {}", k.namespace) },
+            consumer::Reload::Kubernetes(k) => super::kubernetes::reload(k, declared),
             consumer::Reload::By(_) => Reload::ByHand,
         },
         // A gap in the log before the run may be longer than what was declared: the longer one counts.
@@ -208,7 +209,8 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             // Of a provider key a consumer holds nothing.
             _ if policy.gateway.as_ref().is_some_and(|g| g.provider_key().is_some()) => false,
             Some(consumer::Ack::VersionFile(_) | consumer::Ack::Http(_)) => true,
-            Some(consumer::Ack::FirstUse(_)) | None => false,
+            Some(consumer::Ack::FirstUse(_)) => false,
+            None => super::kubernetes::acknowledges(c, policy),
         },
     }
 }
@@ -250,6 +252,8 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
+        // Our own calls go to the provider, so there is nothing to take out of a counter.
+        UsageKind::Counters if matches!(kind, Kind::Provider { .. }) && inventory.usage.names_caller => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",
@@ -338,6 +342,7 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
             Slot::File(_) | Slot::Command(_) | Slot::Gcp(_) | Slot::Azure(_) | Slot::Vercel(_) => {}
             Slot::Vault(_) if cfg!(feature = "vault") => {}
             Slot::Aws(_) if cfg!(feature = "aws") => {}
+            Slot::Kubernetes(_) if cfg!(feature = "kubernetes") => {}
             Slot::Github(_) if cfg!(feature = "github") => {}
             Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
@@ -377,6 +382,9 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
                 format!("nothing shows that {} holds key {}", seen.name, old.id),
                 "`accept: [unproven_binding]` says so in words",
             )),
+        }
+        if let Some(why) = &seen.snapshot.unusable {
+            no.push(Refusal::new("a slot that keeps what is written", format!("{}: {why}", seen.name), "what it says, or another slot"));
         }
         if let Some(run) = &seen.snapshot.pending_run {
             no.push(Refusal::new(

@@ -3,11 +3,14 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod azure;
+mod check;
 pub mod command;
 mod file;
 #[cfg(feature = "github")]
 pub mod github;
 pub mod google;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
@@ -21,6 +24,8 @@ pub use file::{Field, FileStore};
 #[cfg(feature = "github")]
 pub use github::GithubStore;
 pub use google::GoogleStore;
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 pub use vercel::VercelStore;
@@ -47,6 +52,9 @@ pub enum AnyStore {
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
+    /// A Secret in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),
@@ -65,6 +73,8 @@ macro_rules! forward {
             Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
+            #[cfg(feature = "kubernetes")]
+            Self::Kubernetes($one) => $call,
             #[cfg(feature = "vault")]
             Self::Vault($one) => $call,
         }

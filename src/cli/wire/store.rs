@@ -24,6 +24,10 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             #[cfg(not(feature = "aws"))]
             Slot::Aws(_) => None,
             Slot::Command(place) => Some(crate::adapters::secrets::command::address_of(place)),
+            #[cfg(feature = "kubernetes")]
+            Slot::Kubernetes(place) => crate::adapters::secrets::kubernetes::address_of(place),
+            #[cfg(not(feature = "kubernetes"))]
+            Slot::Kubernetes(_) => None,
             #[cfg(feature = "github")]
             Slot::Github(place) => Some(crate::adapters::secrets::github::address_of(place)),
             #[cfg(not(feature = "github"))]
@@ -31,7 +35,6 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             Slot::Gcp(place) => Some(crate::adapters::secrets::google::address_of(place)),
             Slot::Azure(place) => Some(crate::adapters::secrets::azure::address_of(place)),
             Slot::Vercel(place) => Some(crate::adapters::secrets::vercel::address_of(place)),
-            Slot::Kubernetes(_) => None,
         })
         .collect()
 }
@@ -74,6 +77,15 @@ pub(super) fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, 
             let store = CommandStore::new(place.clone(), withhold, scrubber, tools.fingerprints.clone(), &folder);
             Ok(Some(AnyStore::Command(Box::new(store))))
         }
+        #[cfg(feature = "kubernetes")]
+        Slot::Kubernetes(place) => {
+            let settings = super::kubernetes::settings(tools);
+            let store = crate::adapters::secrets::KubernetesStore::new(place, tools.fingerprints.clone(), settings)
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Kubernetes(Box::new(store))))
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        Slot::Kubernetes(_) => Ok(None),
         #[cfg(feature = "github")]
         Slot::Github(place) => {
             let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
@@ -101,7 +113,6 @@ pub(super) fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, 
                 .map_err(|e| Fault::usage(e.to_string()))?;
             Ok(Some(AnyStore::Vercel(Box::new(store))))
         }
-        Slot::Kubernetes(_) => Ok(None),
     }
 }
 

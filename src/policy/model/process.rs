@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Nothing, gate::Window, reference::Ref};
-use crate::policy::scalar::{Moment, Period, TimeOfDay, Url, Zone};
+use crate::policy::scalar::{Moment, Name, Period, TimeOfDay, Url, Zone};
 
 /// The phases, as the policy writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -129,6 +129,9 @@ pub enum Notify {
     Command(#[schemars(length(min = 1))] Vec<String>),
     /// An address; webhook addresses are secrets, so this is a reference.
     Webhook(Webhook),
+    /// The summary of a job in GitHub Actions; nothing elsewhere.
+    #[serde(rename = "github_summary")]
+    GithubSummary(Nothing),
 }
 
 /// An address that is told.
@@ -137,6 +140,37 @@ pub enum Notify {
 pub struct Webhook {
     /// Where the address is kept.
     pub url: Ref,
+    /// What is sent: `generic` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<WebhookFormat>,
+    /// The text, with `{credential}`, `{event}`, `{run}`, and `{text}` put in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub template: Option<String>,
+    /// Only these events, such as `parked`, `asked`, `stuck`, `done`; all when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Name>,
+}
+
+impl Webhook {
+    /// What a template may name.
+    pub const PLACEHOLDERS: [&str; 4] = ["credential", "event", "run", "text"];
+
+    /// The first thing between braces in the template that it may not name.
+    pub fn unknown_placeholder(&self) -> Option<&str> {
+        let pieces = self.template.as_deref().unwrap_or_default().split('{').skip(1);
+        pieces.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).find(|name| !Self::PLACEHOLDERS.contains(name))
+    }
+}
+
+/// What an address is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookFormat {
+    /// A JSON object with `v`, `run`, `credential`, `event`, and `text`.
+    Generic,
+    /// A JSON object with `text`, as Slack and what speaks its dialect take it.
+    Slack,
 }
 
 /// How the evidence is signed and fingerprinted.

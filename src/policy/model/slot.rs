@@ -86,9 +86,12 @@ pub enum FileFormat {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesSlot {
-    /// Which cluster, by the name of its context; without it the plan asks for one.
+    /// Which cluster, by the name of its context in the kubeconfig; this or `cluster` is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Which cluster, by the uid of its namespace `kube-system` or the address of its API server; another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Its namespace.
     pub namespace: String,
     /// Its name.

@@ -68,6 +68,7 @@ impl CommandStore {
             pending_run: seen.pending.and_then(|p| p.run),
             guard: String::new(),
             warnings: seen.warnings,
+            unusable: None,
         };
         snapshot.guard = format!("{}.{}", digits(snapshot.current_is.as_ref()), seen.guard);
         if snapshot.current.is_none() {
