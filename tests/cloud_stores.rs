@@ -14,6 +14,10 @@ mod proxy;
 #[path = "doubles/rest.rs"]
 mod rest;
 mod stores;
+#[path = "doubles/vercel.rs"]
+mod vercel;
+#[path = "cloud/vercel.rs"]
+mod vercel_world;
 
 use azure_world::Vault;
 use google_world::Project;
@@ -32,4 +36,11 @@ fn an_alias_in_google_secret_manager() {
 fn a_secret_in_azure_key_vault() {
     let left_out = ["a_fence_moves_the_guard_and_nothing_else", "racing_promotes_have_one_winner", "a_late_promote_is_fenced"];
     assert_eq!(wait(stores::suite(&Vault::new())).left_out, left_out);
+}
+
+/// As there; what deployments do with it is another matter.
+#[test]
+fn a_variable_in_vercel() {
+    let left_out = ["a_fence_moves_the_guard_and_nothing_else", "racing_promotes_have_one_winner", "a_late_promote_is_fenced"];
+    assert_eq!(wait(stores::suite(&vercel_world::Project::new())).left_out, left_out);
 }

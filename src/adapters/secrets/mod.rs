@@ -2,8 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-mod check;
 pub mod azure;
+mod check;
 pub mod command;
 mod file;
 #[cfg(feature = "github")]
@@ -14,6 +14,7 @@ pub mod kubernetes;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
+pub mod vercel;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
@@ -27,6 +28,7 @@ pub use google::GoogleStore;
 pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
+pub use vercel::VercelStore;
 
 use crate::ports::{Place, Result, Retire, SecretStore};
 use crate::rotation::{RunId, Snapshot, StoreCaps, VersionId};
@@ -45,6 +47,8 @@ pub enum AnyStore {
     Google(Box<GoogleStore>),
     /// Azure Key Vault.
     Azure(Box<AzureStore>),
+    /// Vercel.
+    Vercel(Box<VercelStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -62,6 +66,7 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Vercel($one) => $call,
             Self::Azure($one) => $call,
             Self::Google($one) => $call,
             #[cfg(feature = "github")]

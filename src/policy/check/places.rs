@@ -274,12 +274,15 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
         }
     }
     for (index, slot) in policy.slots.iter().enumerate() {
-        if let Slot::Vault(place) = slot {
-            urls.extend(place.address.as_ref().map(|url| (format!("slots[{index}].vault.address"), url)));
-        }
-        if let Slot::Aws(place) = slot {
-            urls.extend(place.endpoint.as_ref().map(|url| (format!("slots[{index}].aws.endpoint"), url)));
-        }
+        let (field, url) = match slot {
+            Slot::Vault(place) => ("address", place.address.as_ref()),
+            Slot::Azure(place) => ("vault", Some(&place.vault)),
+            Slot::Github(place) => ("url", place.url.as_ref()),
+            Slot::Gcp(place) => ("url", place.url.as_ref()),
+            Slot::Vercel(place) => ("url", place.url.as_ref()),
+            Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => continue,
+        };
+        urls.extend(url.map(|url| (format!("slots[{index}].{}.{field}", slot.kind()), url)));
     }
     for (path, url) in urls {
         if url.is_insecure() {
