@@ -3,6 +3,7 @@
 mod credentials;
 mod gateway;
 mod litellm;
+mod openrouter;
 mod optional;
 mod sandbox;
 mod store;

@@ -2,6 +2,7 @@
 
 mod http;
 mod litellm;
+mod openrouter;
 mod probe;
 mod sandbox;
 #[cfg(test)]
@@ -10,6 +11,9 @@ pub(super) mod wire;
 
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
+pub use openrouter::{
+    COUNTERS, Dialect as OpenRouterDialect, Meter, OpenRouterGateway, OpenRouterProber, Settings as OpenRouterSettings,
+};
 pub use sandbox::{SandboxGateway, SandboxProber};
 pub use wire::Access;
 
@@ -25,6 +29,8 @@ pub enum AnyGateway {
     LiteLlm(LiteLlmGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
+    /// OpenRouter or ARouter.
+    OpenRouter(Box<OpenRouterGateway>),
 }
 
 /// Any prober of this build.
@@ -35,6 +41,8 @@ pub enum AnyProber {
     LiteLlm(LiteLlmProber),
     /// For one that the policy describes.
     Http(HttpProber),
+    /// For OpenRouter or ARouter.
+    OpenRouter(Box<OpenRouterProber>),
 }
 
 /// The same call on whichever variant there is.
@@ -44,6 +52,7 @@ macro_rules! forward {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
             Self::Http($one) => $call,
+            Self::OpenRouter($one) => $call,
         }
     };
 }
@@ -55,6 +64,7 @@ impl AnyGateway {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
             Self::Http(_) => "http",
+            Self::OpenRouter(one) => one.driver(),
         }
     }
 

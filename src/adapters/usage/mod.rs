@@ -3,10 +3,12 @@
 mod jsonl;
 mod litellm;
 mod nothing;
+mod openrouter;
 
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
 pub use nothing::NoUsage;
+pub use openrouter::{LAG as OPENROUTER_LAG, OpenRouterUsage, Settings as OpenRouterUsageSettings};
 
 use crate::ports::{Result, UsageQuery, UsageSource};
 use crate::rotation::{UsagePlan, UsageTable};
@@ -17,6 +19,8 @@ pub enum AnyUsage {
     Jsonl(Box<JsonlUsage>),
     /// LiteLLM's spend log, behind its API.
     LiteLlm(Box<LiteLlmUsage>),
+    /// Counters of OpenRouter or ARouter.
+    OpenRouter(Box<OpenRouterUsage>),
     /// None at all.
     Nothing(NoUsage),
 }
@@ -26,6 +30,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.describe().await,
             Self::LiteLlm(source) => source.describe().await,
+            Self::OpenRouter(source) => source.describe().await,
             Self::Nothing(source) => source.describe().await,
         }
     }
@@ -34,6 +39,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.read(query).await,
             Self::LiteLlm(source) => source.read(query).await,
+            Self::OpenRouter(source) => source.read(query).await,
             Self::Nothing(source) => source.read(query).await,
         }
     }
