@@ -3,6 +3,7 @@
 mod credentials;
 mod gateway;
 mod litellm;
+mod newapi;
 mod openrouter;
 mod optional;
 mod sandbox;

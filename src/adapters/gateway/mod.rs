@@ -2,6 +2,7 @@
 
 mod http;
 mod litellm;
+mod newapi;
 mod openrouter;
 mod probe;
 mod sandbox;
@@ -11,9 +12,9 @@ pub(super) mod wire;
 
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
-pub use openrouter::{
-    COUNTERS, Dialect as OpenRouterDialect, Meter, OpenRouterGateway, OpenRouterProber, Settings as OpenRouterSettings,
-};
+pub(crate) use newapi::{Console, Token, owner};
+pub use newapi::{LOG as NEW_API_LOG, Ledger, NewApiGateway, NewApiProber, Settings as NewApiSettings};
+pub use openrouter::{COUNTERS, Dialect as OpenRouterDialect, Meter, OpenRouterGateway, OpenRouterProber, Settings as OpenRouterSettings};
 pub use sandbox::{SandboxGateway, SandboxProber};
 pub use wire::Access;
 
@@ -31,6 +32,8 @@ pub enum AnyGateway {
     Http(HttpGatewayDriver),
     /// OpenRouter or ARouter.
     OpenRouter(Box<OpenRouterGateway>),
+    /// new-api.
+    NewApi(Box<NewApiGateway>),
 }
 
 /// Any prober of this build.
@@ -43,6 +46,8 @@ pub enum AnyProber {
     Http(HttpProber),
     /// For OpenRouter or ARouter.
     OpenRouter(Box<OpenRouterProber>),
+    /// For new-api.
+    NewApi(Box<NewApiProber>),
 }
 
 /// The same call on whichever variant there is.
@@ -53,6 +58,7 @@ macro_rules! forward {
             Self::LiteLlm($one) => $call,
             Self::Http($one) => $call,
             Self::OpenRouter($one) => $call,
+            Self::NewApi($one) => $call,
         }
     };
 }
@@ -65,6 +71,7 @@ impl AnyGateway {
             Self::LiteLlm(_) => "litellm",
             Self::Http(_) => "http",
             Self::OpenRouter(one) => one.driver(),
+            Self::NewApi(_) => "new_api",
         }
     }
 

@@ -2,11 +2,13 @@
 
 mod jsonl;
 mod litellm;
+mod newapi;
 mod nothing;
 mod openrouter;
 
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
+pub use newapi::{LAG as NEW_API_LAG, NewApiUsage, Settings as NewApiUsageSettings};
 pub use nothing::NoUsage;
 pub use openrouter::{LAG as OPENROUTER_LAG, OpenRouterUsage, Settings as OpenRouterUsageSettings};
 
@@ -21,6 +23,8 @@ pub enum AnyUsage {
     LiteLlm(Box<LiteLlmUsage>),
     /// Counters of OpenRouter or ARouter.
     OpenRouter(Box<OpenRouterUsage>),
+    /// new-api's log of a user's own calls.
+    NewApi(Box<NewApiUsage>),
     /// None at all.
     Nothing(NoUsage),
 }
@@ -31,6 +35,7 @@ impl UsageSource for AnyUsage {
             Self::Jsonl(source) => source.describe().await,
             Self::LiteLlm(source) => source.describe().await,
             Self::OpenRouter(source) => source.describe().await,
+            Self::NewApi(source) => source.describe().await,
             Self::Nothing(source) => source.describe().await,
         }
     }
@@ -40,6 +45,7 @@ impl UsageSource for AnyUsage {
             Self::Jsonl(source) => source.read(query).await,
             Self::LiteLlm(source) => source.read(query).await,
             Self::OpenRouter(source) => source.read(query).await,
+            Self::NewApi(source) => source.read(query).await,
             Self::Nothing(source) => source.read(query).await,
         }
     }

@@ -91,7 +91,8 @@ impl OpenRouterUsage {
         table.rows = moves.saturating_add(u64::try_from(table.own.len()).unwrap_or(u64::MAX));
         table.shards = vec![Shard { name: COUNTERS.into(), newest }];
         let found = self.settings.meter.calls().iter().filter(|call| call.cost.is_some()).count();
-        table.query = format!("GET keys (disabled ones included), fields usage and byok_usage of two keys; {found} records of our own calls found");
+        table.query =
+            format!("GET keys (disabled ones included), fields usage and byok_usage of two keys; {found} records of our own calls found");
         table
     }
 

@@ -93,7 +93,8 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
         Some(Gateway::Http(written)) => described(tools, written).await,
         Some(Gateway::OpenRouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::OpenRouter, written).await,
         Some(Gateway::ARouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::ARouter, written).await,
-        Some(other @ (Gateway::Aisix(_) | Gateway::LlmGateway(_) | Gateway::NewApi(_) | Gateway::Manual(_))) => Err(absent(other.kind())),
+        Some(Gateway::NewApi(written)) => super::newapi::connect(tools, written).await,
+        Some(other @ (Gateway::Aisix(_) | Gateway::LlmGateway(_) | Gateway::Manual(_))) => Err(absent(other.kind())),
         None => Err(absent("no gateway")),
     }
 }

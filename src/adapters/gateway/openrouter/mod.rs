@@ -166,11 +166,12 @@ impl OpenRouterGateway {
         for _ in 0..MOST_PAGES {
             let offset = read.to_string();
             let query = [("offset", offset.as_str()), ("limit", PAGE)];
-            let page: Assignments = match self.admin.get("list the guardrails of keys", &["guardrails", "assignments", "keys"], &query).await {
-                // Nothing can be assigned where there is no such thing.
-                Err(PortError::Conflict { .. }) => return Ok(under),
-                page => page?,
-            };
+            let page: Assignments =
+                match self.admin.get("list the guardrails of keys", &["guardrails", "assignments", "keys"], &query).await {
+                    // Nothing can be assigned where there is no such thing.
+                    Err(PortError::Conflict { .. }) => return Ok(under),
+                    page => page?,
+                };
             if page.data.is_empty() {
                 return Ok(under);
             }

@@ -34,7 +34,13 @@ impl OpenRouterProber {
         self.lister.settings.dialect
     }
 
-    async fn get(&self, endpoint: &str, path: &[&str], query: &[(&str, &str)], secret: &SecretText) -> std::result::Result<Reply, HttpProblem> {
+    async fn get(
+        &self,
+        endpoint: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+        secret: &SecretText,
+    ) -> std::result::Result<Reply, HttpProblem> {
         let mut url = http::join(&http::address(endpoint)?, path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
