@@ -64,8 +64,11 @@ impl OpenRouterUsage {
         };
         for key in keys {
             // A key that is gone has no counter; what was known of it stays.
-            let Some(value) = spent.get(*key) else { continue };
-            series.add(key, Point { at, value: *value, look }).map_err(|why| self.unreadable(why))?;
+            let Some(counters) = spent.get(*key) else { continue };
+            for (key, value) in [((*key).clone(), counters.spent), (used(key), counters.last_used)] {
+                let Some(value) = value else { continue };
+                series.add(&key, Point { at, value, look }).map_err(|why| self.unreadable(why))?;
+            }
         }
         Ok(())
     }
@@ -75,8 +78,11 @@ impl OpenRouterUsage {
         let mut newest: Option<Time> = None;
         for (which, key) in [(Which::Old, Some(query.old)), (Which::New, query.new)] {
             let Some(key) = key else { continue };
-            let moved = series.moves(key, which == Which::New);
-            let moved: Vec<Time> = moved.into_iter().filter(|at| *at >= query.from && *at <= query.to).collect();
+            let mut moved = series.moves(key, which == Which::New);
+            moved.extend(series.moves(&used(key), which == Which::New));
+            moved.retain(|at| *at >= query.from && *at <= query.to);
+            moved.sort();
+            moved.dedup();
             newest = newest.max(moved.last().copied());
             if moved.is_empty() {
                 continue;
@@ -84,15 +90,16 @@ impl OpenRouterUsage {
             let into = if which == Which::Old { &mut table.old } else { &mut table.new };
             into.insert(App::new(""), count(&moved));
         }
-        table.reaches = series.since(query.old);
+        table.reaches = series.since(query.old).or_else(|| series.since(&used(query.old)));
         table.own = self.own(query, series);
         newest = newest.max(table.own.values().filter(|row| row.key.is_some()).map(|row| row.at).max());
         let moves = table.old.values().chain(table.new.values()).fold(0_u64, |n, c| n.saturating_add(c.total()));
         table.rows = moves.saturating_add(u64::try_from(table.own.len()).unwrap_or(u64::MAX));
         table.shards = vec![Shard { name: COUNTERS.into(), newest }];
         let found = self.settings.meter.calls().iter().filter(|call| call.cost.is_some()).count();
-        table.query =
-            format!("GET keys (disabled ones included), fields usage and byok_usage of two keys; {found} records of our own calls found");
+        table.query = format!(
+            "GET keys (disabled ones included), fields usage, byok_usage and last_used_at of two keys; {found} records of our own calls found"
+        );
         table
     }
 
@@ -107,12 +114,14 @@ impl OpenRouterUsage {
                 Which::New => query.new,
             };
             let Some(key) = key else { continue };
-            let before = series.at_look(key, call.before).unwrap_or_default();
+            let stood = |key: &KeyId| (series.at_look(key, call.before).unwrap_or_default(), series.last(key).unwrap_or_default());
+            let (before, now) = stood(key);
+            let (used_before, used_now) = stood(&used(key));
             // All calls of this process together must be in the counter before the last one counts as seen.
             let (start, sum) = cost.entry(which).or_insert((before, 0.0));
             *sum += call.cost.unwrap_or_default();
-            let now = series.last(key).unwrap_or(before);
-            let moved = now > before + DUST && now + DUST >= *start + *sum;
+            let paid = now > before + DUST && now + DUST >= *start + *sum;
+            let moved = paid || used_now > used_before;
             if (moved || call.cost.is_some()) && call.at >= query.from {
                 own.insert(call.request, OwnRow { key: moved.then_some(which), owner: String::new(), refused: false, at: call.at });
             }
@@ -146,6 +155,11 @@ impl UsageSource for OpenRouterUsage {
             None => Err(self.unreadable("nothing was read".into())),
         }
     }
+}
+
+/// The moment of a key's last use, where the listing tells, moves like a counter.
+fn used(key: &KeyId) -> KeyId {
+    KeyId::new(format!("{key}@last_used"))
 }
 
 fn count(moved: &[Time]) -> CallerCount {

@@ -57,6 +57,15 @@ pub struct OpenRouterGateway {
     settings: Settings,
 }
 
+/// What shows that a key was used.
+#[derive(Debug, Clone, Copy)]
+pub struct Counters {
+    /// Dollars so far.
+    pub spent: Option<f64>,
+    /// Milliseconds of its last use; zero before the first.
+    pub last_used: Option<f64>,
+}
+
 impl OpenRouterGateway {
     /// Nothing is called yet.
     ///
@@ -91,12 +100,12 @@ impl OpenRouterGateway {
         Ok(Vec::new())
     }
 
-    /// What each key has cost so far; a key without a readable counter is not in it.
+    /// How the counters of each key stand.
     ///
     /// # Errors
     /// When the keys cannot be listed.
-    pub async fn spent(&self) -> Result<BTreeMap<KeyId, f64>> {
-        Ok(self.rows().await?.into_iter().filter_map(|(id, row)| Some((id, row.spent()?))).collect())
+    pub async fn spent(&self) -> Result<BTreeMap<KeyId, Counters>> {
+        Ok(self.rows().await?.into_iter().map(|(id, row)| (id, row.counters())).collect())
     }
 
     /// What messages name it.

@@ -85,7 +85,10 @@ fn refuses(dialect: Dialect, body: &Value) -> bool {
         Dialect::OpenRouter => {
             body.pointer("/error/code").and_then(Value::as_u64) == Some(401) && body.pointer("/error/message").is_some_and(Value::is_string)
         }
-        Dialect::ARouter | Dialect::ARouterLegacy => body.pointer("/error/type").and_then(Value::as_str) == Some("authentication_error"),
+        // Its SDKs also read an error without an envelope.
+        Dialect::ARouter | Dialect::ARouterLegacy => {
+            ["/error/type", "/code"].iter().any(|at| body.pointer(at).and_then(Value::as_str) == Some("authentication_error"))
+        }
     }
 }
 
@@ -103,12 +106,11 @@ fn generation(reply: &Reply) -> Option<String> {
     KeyId::is_safe(&id).then_some(id)
 }
 
-/// What a key sees of itself and a listed row say the same of it.
-fn same(own: &Row, listed: &Row) -> bool {
-    !own.text("label").is_empty()
-        && own.text("label") == listed.text("label")
+/// What a key sees of itself and a listed row say the same of it, and the row shows a part of its value.
+fn same(own: &Row, listed: &Row, secret: &SecretText) -> bool {
+    listed.shows(secret.expose()) == Some(true)
         && ["limit", "limit_reset", "expires_at"].iter().all(|field| match (own.0.get(*field), listed.0.get(*field)) {
-            (Some(a), Some(b)) => a == b || a.as_f64().is_some_and(|a| b.as_f64() == Some(a)),
+            (Some(a), Some(b)) => a == b || (a.is_number() && a.as_f64() == b.as_f64()),
             (None, _) | (_, None) => true,
         })
 }
@@ -158,15 +160,15 @@ impl Prober for OpenRouterProber {
         let rows = self.lister.rows().await?;
         let hash = KeyId::new(sha256_hex(secret.expose().as_bytes()));
         if let Some(row) = rows.get(&hash) {
-            // The hash is documented on OpenRouter; that the label fits, too, makes it believable.
-            let fits = own.text("label").is_empty() || own.text("label") == row.text("label");
+            // The hash is documented on OpenRouter; that the label fits the value, too, makes it believable.
+            let fits = row.shows(secret.expose()).unwrap_or(true);
             return if fits { Ok(Some(hash)) } else { Err(self.lister.admin.unreadable("it takes a value for a key with another label")) };
         }
         if self.dialect() == Dialect::OpenRouter {
             return Ok(None);
         }
         // Elsewhere an id is not made from the value: exactly one listed key must look like what the key sees of itself.
-        let alike: Vec<&KeyId> = rows.iter().filter(|(_, row)| same(&own, row)).map(|(id, _)| id).collect();
+        let alike: Vec<&KeyId> = rows.iter().filter(|(_, row)| same(&own, row, secret)).map(|(id, _)| id).collect();
         Ok(match alike.as_slice() {
             [one] => Some((*one).clone()),
             _ => None,

@@ -1,6 +1,6 @@
 //! Keys as the family lists them, and what they say.
 
-use super::Dialect;
+use super::{Counters, Dialect};
 use crate::rotation::{KeyFacts, KeyId, Scope, Time};
 use crate::support::text::clean_to;
 use serde::Deserialize;
@@ -108,10 +108,25 @@ impl Row {
         self.0.get(field).and_then(Value::as_bool) == Some(true)
     }
 
-    /// Dollars that this key has cost so far: its own, and those paid with keys that were brought along.
-    pub(super) fn spent(&self) -> Option<f64> {
+    /// What shows its use: what it cost, with its own money and with keys that were brought along, and when it was used last.
+    pub(super) fn counters(&self) -> Counters {
         let number = |field: &str| self.0.get(field).and_then(Value::as_f64);
-        number("usage").map(|own| own + number("byok_usage").unwrap_or_default())
+        let used = |value: &Value| {
+            let text = value.as_str().unwrap_or_default();
+            Time::parse(text).map_or(0, |at| at.0)
+        };
+        Counters {
+            spent: number("usage").map(|own| own + number("byok_usage").unwrap_or_default()),
+            // Milliseconds of this century are exact in a float.
+            #[expect(clippy::cast_precision_loss, reason = "less than 2^53")]
+            last_used: self.0.get("last_used_at").map(|value| used(value) as f64),
+        }
+    }
+
+    /// What the listing shows of its value fits this one; none when it shows nothing.
+    pub(super) fn shows(&self, value: &str) -> Option<bool> {
+        let (head, tail) = self.text("label").split_once("...")?;
+        (head.len().saturating_add(tail.len()) >= 8).then(|| value.starts_with(head) && value.ends_with(tail))
     }
 
     /// A row as facts.
