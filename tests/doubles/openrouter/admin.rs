@@ -80,7 +80,8 @@ fn list(world: &mut World, request: &Request) -> Result<Answer, Answer> {
         !key.deleted && !hidden && !elsewhere && !other && !late
     };
     // Newest first.
-    let places: Vec<usize> = world.keys.iter().enumerate().rev().filter(|(_, k)| shown(k)).map(|(at, _)| at).skip(offset).take(size).collect();
+    let places: Vec<usize> =
+        world.keys.iter().enumerate().rev().filter(|(_, k)| shown(k)).map(|(at, _)| at).skip(offset).take(size).collect();
     let data: Vec<Value> = places.into_iter().map(|at| read(world, at)).collect();
     Ok(Answer::json(200, &json!({"data": data})))
 }

@@ -1,16 +1,27 @@
 //! The data plane: chat, whole and streamed; models, which anybody may list; and what a key may know of itself.
 
+use super::faults::drawn;
 use super::fields::stamp;
 use super::server::{Answer, Request};
 use super::world::{Call, Dialect, Key, Refusal, Trap, World};
-use super::faults::drawn;
 use serde_json::{Map, Value, json};
 
 /// Models, and what a call of each costs.
 const MODELS: &[(&str, f64)] = &[("openai/small", 0.01), ("anthropic/small", 0.02), ("acme/tiny:free", 0.0)];
 /// What a chat body may hold besides `model` and `messages`.
-const KNOWN: &[&str] =
-    &["stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "tools", "tool_choice", "user", "usage", "metadata"];
+const KNOWN: &[&str] = &[
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "tools",
+    "tool_choice",
+    "user",
+    "usage",
+    "metadata",
+];
 
 /// One operation.
 pub(super) fn handle(world: &mut World, operation: &str, replica: usize, request: &Request) -> Result<Answer, Answer> {
@@ -62,7 +73,9 @@ fn look(world: &World, secret: &str, replica: usize, now: u64) -> Result<Key, Re
 fn refuse(world: &World, why: Refusal, secret: &str) -> Answer {
     let message = |text: &str| world.echo(text, secret);
     match why {
-        Refusal::Disabled if world.has(Trap::DisabledLooksLikeQuota) => world.error_of(403, "insufficient_quota", &message("quota is used up")),
+        Refusal::Disabled if world.has(Trap::DisabledLooksLikeQuota) => {
+            world.error_of(403, "insufficient_quota", &message("quota is used up"))
+        }
         Refusal::Expired if world.has(Trap::ExpiredIs500) => world.error(500, "internal error"),
         Refusal::Unknown if world.dialect == Dialect::OpenRouter => world.error(401, &message("User not found.")),
         Refusal::Disabled if world.dialect == Dialect::OpenRouter => world.error(401, &message("API key is disabled")),
@@ -197,7 +210,10 @@ fn chat(world: &mut World, replica: usize, request: &Request) -> Result<Answer, 
 /// What the model said.
 fn spoken(world: &World, call: &Call, wanted: &Wanted) -> Answer {
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9, "cost": call.cost});
-    let tools = wanted.tool.as_ref().map(|name| json!([{"id": "call_1", "index": 0, "type": "function", "function": {"name": name, "arguments": "{}"}}]));
+    let tools = wanted
+        .tool
+        .as_ref()
+        .map(|name| json!([{"id": "call_1", "index": 0, "type": "function", "function": {"name": name, "arguments": "{}"}}]));
     let reason = if tools.is_some() { "tool_calls" } else { "stop" };
     let head = |object: &str, choices: Value| {
         json!({"id": call.id, "object": object, "created": call.at / 1000, "model": call.model,
@@ -212,7 +228,8 @@ fn spoken(world: &World, call: &Call, wanted: &Wanted) -> Answer {
         body["usage"] = usage;
         return Answer::json(200, &body);
     }
-    let piece = |delta: Value, end: Option<&str>| head("chat.completion.chunk", json!([{"index": 0, "delta": delta, "finish_reason": end}]));
+    let piece =
+        |delta: Value, end: Option<&str>| head("chat.completion.chunk", json!([{"index": 0, "delta": delta, "finish_reason": end}]));
     let mut pieces = match tools {
         Some(tools) => vec![piece(json!({"role": "assistant", "tool_calls": tools}), None)],
         None => vec![piece(json!({"role": "assistant", "content": "po"}), None), piece(json!({"content": "ng"}), None)],

@@ -154,9 +154,11 @@ pub(super) fn write(world: &World, key: &Key) -> Value {
                 "updated_at": stamp(key.updated),
             });
             // These are there only where they hold something.
-            for (name, value) in
-                [("allowed_providers", json!(key.providers)), ("allowed_models", json!(key.models)), ("expires_at", json!(key.expires.map(stamp)))]
-            {
+            for (name, value) in [
+                ("allowed_providers", json!(key.providers)),
+                ("allowed_models", json!(key.models)),
+                ("expires_at", json!(key.expires.map(stamp))),
+            ] {
                 if !value.is_null() {
                     text[name] = value;
                 }

@@ -6,7 +6,7 @@
 //! probably laxer (unknown fields and parameters) the double says 400. Not here: analytics queries, billing, webhooks, workspaces.
 //!
 //! Every replica serves everything. The admin side is one; the data plane of a replica may be behind it.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(dead_code, unused_imports, clippy::allow_attributes, reason = "each test binary uses a part of this")]
 
 pub(crate) mod faults;
 pub(crate) mod server;
@@ -73,7 +73,11 @@ impl Double {
     /// Turns a trap on or off.
     pub(crate) fn trap(&self, trap: Trap, on: bool) {
         let mut world = self.world();
-        if on { world.traps.insert(trap) } else { world.traps.remove(&trap) };
+        if on {
+            world.traps.insert(trap)
+        } else {
+            world.traps.remove(&trap)
+        };
     }
 
     /// Loses the next answers of an operation, after the work was done.
@@ -192,8 +196,24 @@ const KEY: &[(&str, &str)] = &[("GET", "get"), ("PATCH", "update"), ("DELETE", "
 
 /// All operations, by the names that switches and counters have.
 const OPERATIONS: &[&str] = &[
-    "list", "create", "get", "update", "delete", "self", "chat", "models", "generation", "activity", "guardrails", "guardrail",
-    "assignments", "assigned", "assign", "unassign", "summary", "timeseries",
+    "list",
+    "create",
+    "get",
+    "update",
+    "delete",
+    "self",
+    "chat",
+    "models",
+    "generation",
+    "activity",
+    "guardrails",
+    "guardrail",
+    "assignments",
+    "assigned",
+    "assign",
+    "unassign",
+    "summary",
+    "timeseries",
 ];
 
 fn route<'a>(world: &World, path: &[&'a str]) -> Option<Route<'a>> {

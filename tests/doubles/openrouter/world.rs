@@ -241,7 +241,9 @@ impl World {
 
     /// A key that is known everywhere.
     pub(super) fn mint(&mut self, name: &str) -> Key {
-        let key = self.fresh(name);
+        let mut key = self.fresh(name);
+        // Nobody waits for it to be listed.
+        key.created = key.created.saturating_sub(86_400_000);
         self.histories.insert(key.id.clone(), History::settled(key.clone()));
         self.keys.push(key.clone());
         key
