@@ -326,6 +326,8 @@ fn other_habits_of_forks_are_switches() {
     assert_eq!(console.data("POST", "/api/token/", Some(form.clone())), None);
     double.trap(Trap::DropsUnknown, true);
     assert!(console.data("POST", "/api/token/", Some(form)).is_some());
+    assert!(console.create("x").is_some(), "a name may come twice");
+    assert_eq!(console.data("GET", "/api/token/search?keyword=x", None).unwrap()["total"], 2);
     let keys = console.data("POST", "/api/token/batch/keys", Some(json!({"ids": [app.id]}))).unwrap();
     assert_eq!(keys["keys"][app.id.to_string()], app.key);
     assert_eq!(console.data("GET", "/api/user/self/groups", None).unwrap()["vip"]["ratio"], 1);

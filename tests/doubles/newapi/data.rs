@@ -5,7 +5,7 @@ use super::world::{Call, Refusal, Token, Trap, World};
 use serde_json::{Value, json};
 
 /// Models, and what a call of each costs in units of quota.
-const MODELS: &[(&str, i64)] = &[("small", 500), ("big", 5000), ("free-small", 0)];
+pub(crate) const MODELS: &[(&str, i64)] = &[("small", 500), ("big", 5000), ("free-small", 0)];
 /// What a chat body may hold besides `model` and `messages`.
 const KNOWN: &[&str] = &[
     "stream",

@@ -8,7 +8,13 @@
 //! What it keeps of the original on purpose: a create tells neither id nor key; a business failure is a 200; a full update zeroes what it
 //! does not mention and never changes the status; log rows know a key by the name it had at the time; the server itself sets "expired" and
 //! "exhausted" when such a key is used; and a GET of the access token replaces it.
-#![allow(dead_code, unused_imports, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of this, and may panic"
+)]
 
 #[path = "../openrouter/faults.rs"]
 pub(crate) mod faults;
@@ -21,6 +27,7 @@ mod saga;
 mod tokens;
 mod world;
 
+pub(crate) use data::MODELS;
 pub(crate) use faults::Fail;
 pub(crate) use world::{Build, Call, Refusal, Token, Trap};
 

@@ -2,7 +2,7 @@
 
 use super::server::{Answer, Request};
 use super::tokens::{batch, find, written};
-use super::world::{Build, Token, Trap, World};
+use super::world::{Token, Trap, World};
 use serde_json::{Map, Value, json};
 
 /// One operation.
@@ -37,9 +37,9 @@ pub(super) fn check(world: &World, fields: &Map<String, Value>) -> Result<(), An
             // Null is as good as nothing here, in the original too.
             "allow_ips" => value.is_string() || value.is_null(),
             "expired_time" | "remain_quota" => value.is_i64(),
-            "unlimited_quota" | "model_limits_enabled" => value.is_boolean(),
-            "cross_group_retry" if world.build != Build::Old => value.is_boolean(),
-            "auto_groups" if world.build == Build::Newest => true,
+            "unlimited_quota" | "model_limits_enabled" | "cross_group_retry" => value.is_boolean(),
+            // Its form is not known.
+            "auto_groups" => true,
             _ if world.has(Trap::DropsUnknown) => true,
             _ => return Err(world.form(&format!("unknown field {name}"))),
         };
