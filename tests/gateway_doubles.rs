@@ -57,3 +57,22 @@ fn chat(base: &str, secret: &str, model: &str) -> Said {
     let body = json!({"model": model, "messages": [{"role": "user", "content": "ping"}]});
     ask("POST", &format!("{base}/chat/completions"), secret, Some(&body))
 }
+
+#[test]
+fn a_connection_is_kept_and_closes_with_a_lost_answer() {
+    let double = openrouter::Double::start(openrouter::Dialect::OpenRouter, 1);
+    let host = double.url(0).replace("http://", "");
+    let mut stream = TcpStream::connect(&host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut once = |path: &str| {
+        let request = format!("GET /api/v1/{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {}\r\n\r\n", double.management);
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = vec![0; 4096];
+        let read = stream.read(&mut text).unwrap_or_default();
+        String::from_utf8_lossy(&text[..read]).starts_with("HTTP/1.1 200")
+    };
+    assert!(once("keys") && once("models"));
+    double.lose("list", 1);
+    assert!(!once("keys"));
+    assert_eq!(double.log().iter().map(|(_, _, status)| *status).collect::<Vec<_>>(), [200, 200, 0]);
+}

@@ -285,7 +285,12 @@ fn pages_begin_where_the_build_says_and_routers_lag() {
     june.double.trap(Trap::LoopingPages, true);
     assert_eq!(name(&june, "p=90").unwrap(), "second");
     console.double.behind(1, MINUTE);
+    console.double.read_lag(MINUTE);
     console.set(app.id, 2).unwrap();
+    let status = || console.data("GET", &format!("/api/token/{}", app.id), None).unwrap()["status"].as_u64();
+    assert_eq!(status(), Some(1));
+    console.double.read_lag(std::time::Duration::ZERO);
+    assert_eq!(status(), Some(2));
     assert_eq!([console.call(0, &app), console.call(1, &app)], [401, 200]);
     console.double.later(MINUTE);
     assert_eq!(console.call(1, &app), 401);
@@ -333,4 +338,28 @@ fn other_habits_of_forks_are_switches() {
     assert_eq!(console.data("GET", "/api/user/self/groups", None).unwrap()["vip"]["ratio"], 1);
     assert_eq!(console.data("POST", "/api/token/batch", Some(json!({"ids": [app.id]}))), Some(json!(1)));
     assert_eq!(console.data("POST", "/api/token/batch", Some(json!({"ids": [app.id]}))), None);
+}
+
+#[test]
+fn a_naive_driver_is_found_out() {
+    let (console, app) = Console::new(Build::June);
+    let double = &console.double;
+    // A disable by a partial update: a yes, a refused key, and a token that nobody can switch on again.
+    let said = console.data("PUT", "/api/token/", Some(json!({"id": app.id, "status": 2}))).unwrap();
+    assert_eq!((said["status"].as_u64(), console.call(0, &app)), (Some(1), 401));
+    assert!(console.set(app.id, 1).is_none());
+    // A second create after a lost answer: two tokens of one name.
+    double.lose("create", 1);
+    assert!(console.try_ask("POST", "/api/token/", Some(whole("new"))).is_none());
+    assert!(console.create("new").is_some());
+    assert_eq!(double.tokens().iter().filter(|t| t.name == "new").count(), 2);
+    // A group that went away refuses like a scope, not like a key.
+    double.groups(&["default"]);
+    let new = double.live().pop().unwrap();
+    assert_eq!(console.call(0, &new), 403);
+    double.slow("list", MINUTE / 300);
+    let began = std::time::Instant::now();
+    console.data("GET", "/api/token/", None).unwrap();
+    assert!(began.elapsed() >= MINUTE / 300);
+    assert_eq!((double.calls("create"), double.waiting()), (2, vec![]));
 }

@@ -23,7 +23,7 @@ pub(super) fn handle(world: &mut World, operation: &str, id: &str, request: &Req
         "search" => search(world, user, request),
         "get" => {
             let at = find(world, user, id)?;
-            Ok(World::yes(world.tokens.get(at).map_or(Value::Null, |t| written(world, t))))
+            Ok(World::yes(world.tokens.get(at).map_or(Value::Null, |t| read(world, t))))
         }
         "status" if !world.has(Trap::StatusOnlyIgnored) => status(world, user, request),
         "status" | "replace" => replace(world, user, request),
@@ -96,11 +96,17 @@ pub(super) fn written(world: &World, token: &Token) -> Value {
     text
 }
 
+/// A token as it is read; what calls took from it is always there.
+fn read(world: &World, token: &Token) -> Value {
+    let before = world.histories.get(&token.serial).and_then(|h| h.seen(world.clock.now(), world.read_lag));
+    written(world, &before.map_or_else(|| token.clone(), |before| Token { remain: token.remain, ..before.clone() }))
+}
+
 /// Tokens of a user, newest first.
 fn shown(world: &World, user: u64, fits: impl Fn(&Token) -> bool) -> Vec<Value> {
     let settled = |t: &&Token| world.list_lag == 0 || t.created.saturating_add(world.list_lag) <= world.clock.now();
     let found = world.tokens.iter().rev().filter(|t| t.user == user && !t.deleted && fits(t)).filter(settled);
-    found.map(|t| written(world, t)).collect()
+    found.map(|t| read(world, t)).collect()
 }
 
 /// By name: exact, or a pattern with at most two `%` and at least two other characters.

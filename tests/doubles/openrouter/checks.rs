@@ -208,6 +208,15 @@ fn openrouter_replicas_fall_behind_and_remember_refusals() {
     double.trap(Trap::ServesDisabled, true);
     assert_eq!((set(true), both()), (200, [200, 200]));
     double.trap(Trap::ServesDisabled, false);
+    let read = || ask("GET", &format!("{keys}/{}", key.id), &double.management, None).body["data"]["disabled"].as_bool();
+    double.read_lag(MINUTE);
+    double.later(MINUTE);
+    assert_eq!((read(), set(false), read()), (Some(true), 200, Some(true)));
+    double.read_lag(Duration::ZERO);
+    double.trap(Trap::UpdateStays, true);
+    assert_eq!((read(), set(true), read()), (Some(false), 200, Some(false)));
+    double.trap(Trap::UpdateStays, false);
+    assert_eq!((set(true), read()), (200, Some(true)));
     double.trap(Trap::DisabledLooksLikeQuota, true);
     double.trap(Trap::EchoesSecret, true);
     let said = chat(&data[0], &key.secret, SMALL);
@@ -321,4 +330,18 @@ fn the_legacy_guide_manages_with_any_key_or_with_none_of_them() {
     assert_eq!(ask("GET", &format!("{}/api/v1/keys", double.url(0)), &key.secret, None).status, 404);
     double.trap(Trap::OrdinaryKeysManageNothing, true);
     assert_eq!((list().status, ask("GET", &keys, &double.management, None).status), (403, 200));
+}
+
+#[test]
+fn the_guide_read_to_the_letter_gets_nowhere_with_the_documented_api() {
+    let (double, keys, key) = gateway(ARouter);
+    let form = json!({"name": "production-v2", "allowed_providers": ["openai"], "spending_limit": 500.0});
+    let guide = format!("{}/v1/keys", double.url(0));
+    assert_eq!(ask("POST", &guide, &double.management, Some(&form)).status, 404);
+    assert_eq!(ask("POST", &keys, &key.secret, Some(&form)).status, 403);
+    assert_eq!(ask("POST", &keys, &double.management, Some(&form)).status, 400);
+    // Its proof that a key works says yes to anybody.
+    assert_eq!(ask("GET", &format!("{}/models", double.data()[0]), "lr_live_nobody", None).status, 200);
+    assert_eq!(ask("DELETE", &format!("{guide}/{}", key.id), &double.management, None).status, 404);
+    assert_eq!((double.live().len(), double.served().len()), (1, 0));
 }

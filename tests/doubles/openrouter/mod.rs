@@ -122,6 +122,11 @@ impl Double {
         self.world().list_lag = millis(by);
     }
 
+    /// How long reads and lists show a key as it was before a change.
+    pub(crate) fn read_lag(&self, by: Duration) {
+        self.world().read_lag = millis(by);
+    }
+
     /// How long until a call shows in counters and can be looked up.
     pub(crate) fn usage_lag(&self, by: Duration) {
         self.world().usage_lag = millis(by);
