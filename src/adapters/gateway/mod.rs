@@ -1,5 +1,7 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod aisix;
+mod check;
 mod http;
 mod litellm;
 mod probe;
@@ -8,6 +10,8 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
+pub use aisix::{AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
+pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub use sandbox::{SandboxGateway, SandboxProber};
@@ -23,6 +27,8 @@ pub enum AnyGateway {
     Sandbox(SandboxGateway),
     /// LiteLLM proxy.
     LiteLlm(LiteLlmGateway),
+    /// AISIX, self-hosted.
+    Aisix(AisixGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
 }
@@ -33,6 +39,8 @@ pub enum AnyProber {
     Sandbox(SandboxProber),
     /// For LiteLLM proxy.
     LiteLlm(LiteLlmProber),
+    /// For AISIX.
+    Aisix(AisixProber),
     /// For one that the policy describes.
     Http(HttpProber),
 }
@@ -43,6 +51,7 @@ macro_rules! forward {
         match $any {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
+            Self::Aisix($one) => $call,
             Self::Http($one) => $call,
         }
     };
@@ -54,6 +63,7 @@ impl AnyGateway {
         match self {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
+            Self::Aisix(_) => "aisix",
             Self::Http(_) => "http",
         }
     }

@@ -1,9 +1,11 @@
 //! Usage sources: one file per kind, one variant each.
 
+mod aisix;
 mod jsonl;
 mod litellm;
 mod nothing;
 
+pub use aisix::AisixUsage;
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
 pub use nothing::NoUsage;
@@ -17,6 +19,8 @@ pub enum AnyUsage {
     Jsonl(Box<JsonlUsage>),
     /// LiteLLM's spend log, behind its API.
     LiteLlm(Box<LiteLlmUsage>),
+    /// AISIX's counters.
+    Aisix(Box<AisixUsage>),
     /// None at all.
     Nothing(NoUsage),
 }
@@ -26,6 +30,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.describe().await,
             Self::LiteLlm(source) => source.describe().await,
+            Self::Aisix(source) => source.describe().await,
             Self::Nothing(source) => source.describe().await,
         }
     }
@@ -34,6 +39,7 @@ impl UsageSource for AnyUsage {
         match self {
             Self::Jsonl(source) => source.read(query).await,
             Self::LiteLlm(source) => source.read(query).await,
+            Self::Aisix(source) => source.read(query).await,
             Self::Nothing(source) => source.read(query).await,
         }
     }

@@ -154,10 +154,17 @@ fn place_of(slot: &Slot) -> Option<String> {
         Slot::Vault(place) => Some(vault(place)),
         Slot::Aws(place) => Some(aws(place)),
         Slot::Kubernetes(slot) => {
-            Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
+            let cluster = slot.cluster.as_deref().or(slot.context.as_deref()).unwrap_or_default();
+            Some(format!("kubernetes {cluster} {} {} {}", slot.namespace, slot.secret, slot.key))
         }
-        Slot::Command(slot) => Some(format!("command {:?}", slot.promote)),
-        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+        Slot::Command(slot) => Some(format!("command {}", slot.name)),
+        Slot::Github(slot) => {
+            let place = format!("{} {} {}", slot.repository, slot.environment.as_deref().unwrap_or_default(), slot.secret);
+            Some(format!("github {}", place.to_ascii_lowercase()))
+        }
+        Slot::Azure(slot) => Some(format!("azure {} {}", slot.vault.origin(), slot.secret.to_ascii_lowercase())),
+        Slot::Gcp(slot) => Some(format!("gcp {} {} {}", slot.project, slot.secret, slot.alias)),
+        Slot::Vercel(slot) => Some(format!("vercel {} {} {:?}", slot.project, slot.name, slot.target)),
     }
 }
 
@@ -222,10 +229,10 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             urls.push(("gateway.http.url".to_owned(), &gateway.url));
             urls.extend(gateway.data.urls.iter().enumerate().map(|(index, url)| (format!("gateway.http.data.urls[{index}]"), url)));
         }
+        Some(Gateway::Aisix(gateway)) => urls.extend(gateway.urls()),
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
-            if let Gateway::Aisix(gateway)
-            | Gateway::LlmGateway(gateway)
+            if let Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)

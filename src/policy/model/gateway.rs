@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllReferencing, http_gateway::HttpGateway, reference::Ref};
+use super::{AllReferencing, aisix::Aisix, http_gateway::HttpGateway, reference::Ref};
 use crate::policy::scalar::{Name, Period, Url};
 
 /// The gateway that issues the key.
@@ -15,8 +15,8 @@ pub enum Gateway {
     /// LiteLLM proxy.
     #[serde(rename = "litellm")]
     LiteLlm(LiteLlm),
-    /// AISIX.
-    Aisix(OtherGateway),
+    /// AISIX, self-hosted.
+    Aisix(Box<Aisix>),
     /// LLM Gateway.
     LlmGateway(OtherGateway),
     /// OpenRouter.
@@ -55,8 +55,8 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.key.as_ref(),
             Gateway::Http(gateway) => gateway.key.as_ref(),
-            Gateway::Aisix(gateway)
-            | Gateway::LlmGateway(gateway)
+            Gateway::Aisix(gateway) => gateway.key.as_ref(),
+            Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
@@ -70,8 +70,8 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.provider_key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.provider_key.as_ref(),
             Gateway::Http(gateway) => gateway.provider_key.as_ref(),
-            Gateway::Aisix(gateway)
-            | Gateway::LlmGateway(gateway)
+            Gateway::Aisix(gateway) => gateway.provider_key.as_ref(),
+            Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
@@ -85,8 +85,8 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.admin_key.as_ref(),
             Gateway::LiteLlm(gateway) => Some(&gateway.admin),
             Gateway::Http(gateway) => Some(&gateway.admin),
-            Gateway::Aisix(gateway)
-            | Gateway::LlmGateway(gateway)
+            Gateway::Aisix(gateway) => gateway.admin(),
+            Gateway::LlmGateway(gateway)
             | Gateway::OpenRouter(gateway)
             | Gateway::ARouter(gateway)
             | Gateway::NewApi(gateway)
@@ -96,7 +96,7 @@ impl Gateway {
 
     /// Whether this build has an adapter for the gateway.
     pub fn in_this_build(&self) -> bool {
-        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_) | Gateway::Http(_))
+        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_) | Gateway::Aisix(_) | Gateway::Http(_))
     }
 }
 

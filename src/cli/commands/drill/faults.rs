@@ -48,7 +48,9 @@ impl Meant {
     pub(crate) fn no_check(&self) -> Option<[&'static str; 5]> {
         match self.by {
             By::Check(..) => None,
-            By::Looking => Some([self.name, "", "no check but the look after every lost answer; the simulator takes it out", "not run", ""]),
+            By::Looking => {
+                Some([self.name, "", "no check but the look after every lost answer; the simulator takes it out", "not run", ""])
+            }
             By::Nature(_) => Some([self.name, "", "no check: nothing that could be taken out keeps bodies away", "not run", ""]),
         }
     }
