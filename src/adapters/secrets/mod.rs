@@ -5,11 +5,11 @@ pub mod aws;
 mod check;
 pub mod command;
 mod file;
-#[cfg(feature = "kubernetes")]
-pub mod kubernetes;
 #[cfg(feature = "github")]
 pub mod github;
 pub mod google;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
@@ -18,11 +18,11 @@ pub mod vault;
 pub use aws::AwsStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
-#[cfg(feature = "kubernetes")]
-pub use kubernetes::KubernetesStore;
 #[cfg(feature = "github")]
 pub use github::GithubStore;
 pub use google::GoogleStore;
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
 

@@ -60,7 +60,9 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
         systems.push(one_slot(i, slot, &tools).await);
     }
     match gateway::connect(&tools).await {
-        Ok(connected) => {
+        Ok(mut connected) => {
+            // One that was started here serves until its consumers were looked at, too.
+            let _sandbox = connected.sandbox.take();
             let listed = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| connected.place(c)).collect();
             let longest = connected.timeout.std();
             let usage = examine_gateway(policy, connected, &fingerprints, &mut systems).await;
@@ -87,7 +89,7 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
 }
 
 async fn one_slot(i: usize, slot: &Slot, tools: &Tools<'_>) -> System {
-    match store::store(slot, tools).await {
+    match store::store(slot, tools) {
         Ok(Some(store)) => System::new("slot", store.name(), store.check(clock::wall()).await),
         Ok(None) => System::new(
             "slot",
