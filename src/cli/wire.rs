@@ -1,7 +1,11 @@
 //! From a policy to ports: the only place that knows which adapter stands behind which trait.
 
+mod aisix;
 mod credentials;
+mod examine;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
 mod newapi;
 mod openrouter;
@@ -33,8 +37,17 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use examine::{System, examine};
+#[cfg(feature = "kubernetes")]
+pub(crate) use kubernetes::found;
 pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
+
+/// Without Kubernetes nothing can be found.
+#[cfg(not(feature = "kubernetes"))]
+pub(crate) async fn found(loaded: super::load::LoadedPolicy) -> Result<super::load::LoadedPolicy, Fault> {
+    Ok(loaded)
+}
 
 /// All ports of one process.
 pub(crate) struct Wired {
@@ -42,7 +55,7 @@ pub(crate) struct Wired {
     pub run_id: RunId,
     gateway: AnyGateway,
     prober: AnyProber,
-    slots: Vec<AnyStore>,
+    slots: Rc<Vec<AnyStore>>,
     usage: AnyUsage,
     consumers: ConsumerSet,
     approver: Answers,
@@ -76,17 +89,21 @@ impl Wired {
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, state, fingerprints: &fingerprints };
         let mut slots = Vec::new();
         for slot in &policy.slots {
-            slots.extend(store::store(slot, &tools).await?);
+            slots.extend(store::store(slot, &tools)?);
         }
+        let slots = Rc::new(slots);
         let connected = gateway::connect(&tools).await?;
         let consumers = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| connected.place(c)).collect();
+        let consumers = ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone());
+        #[cfg(feature = "kubernetes")]
+        let consumers = consumers.with_workloads(kubernetes::workloads(&tools, &slots, signal));
         let named = policy.gateway.as_ref();
         let known = connected.admin.iter().map(|a| ("the admin key".to_owned(), fingerprints.of(a))).collect();
         Ok(Self {
             run_id,
             slots,
             usage: usage::usage(policy, connected.log, &fingerprints)?,
-            consumers: ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone()),
+            consumers,
             approver: Answers::none(),
             notifier: Notices::new(&policy.notify, withheld, scrubber),
             clock: SystemClock::new(signal.clone()),

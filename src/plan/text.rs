@@ -1,6 +1,8 @@
 //! The plan for a reader: what will happen, in order, and what each step waits for.
 
-use crate::rotation::{Ask, Check, Disable, Kind, Mint, Must, Phase, Place, Plan, Reload, Swap, Time, Which, opens_at};
+use crate::rotation::{
+    Ask, Check, Disable, Kind, KnownBy, MarkerRule, Mint, Must, Overlap, Phase, Place, Plan, Reload, Swap, Time, UsageKind, Which, opens_at,
+};
 use std::fmt::Write;
 
 /// The plan as text, for a terminal or a ticket. `width` is a hint for wrapping nothing: lines are short by themselves.
@@ -8,6 +10,7 @@ pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail; the results are dropped.
     let _ = head(&mut out, plan);
+    let _ = capabilities(&mut out, plan);
     let _ = scope(&mut out, plan);
     let _ = steps(&mut out, plan);
     let _ = people(&mut out, plan);
@@ -29,6 +32,45 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(out, "  ticket      {ticket}")?;
     }
     writeln!(out, "  plan id     {}", plan.id())
+}
+
+/// What every step below rests on.
+fn capabilities(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let caps = &plan.gateway.caps;
+    let known = match caps.known_by {
+        KnownBy::Documentation => "as documented",
+        KnownBy::Measured => "as measured on the real software",
+        KnownBy::Probe => "as tried on this gateway today",
+    };
+    let overlap = match caps.overlap {
+        Overlap::SeparateIds => "class A: each key has an id of its own, so their use is told apart",
+        Overlap::OneIdTwoSecrets => "class B: one id with two secrets, so their use is not told apart",
+        Overlap::OneIdNoOverlap => "class B0: one id, and a new secret ends the old one at once",
+        Overlap::TwoSlots => "class C: two places, and a new secret ends what its place held",
+        Overlap::ActivateOnFirstUse => "class D: the first use of the new secret begins the end of the old one",
+        Overlap::HumanMints => "class E: a person makes the key",
+    };
+    let mint = match caps.mint {
+        Mint::CallerChooses => "keyroll chooses its value",
+        Mint::ShownOnce => "the gateway draws its value and shows it once",
+        Mint::Supplied => "its value comes from its issuer and can be read there again",
+        Mint::Issued => "its value comes from its issuer, which is asked once",
+    };
+    let again = match caps.marker {
+        MarkerRule::None => "cannot be found again after a lost answer".to_owned(),
+        MarkerRule::Label(most) => format!("is found again by a mark of up to {most} bytes"),
+    };
+    let disable = match caps.disable {
+        Disable::Reversible => "by a switch that can be turned back",
+        Disable::ByExpiry => "by moving its end into the past, which can be taken back",
+        Disable::Irreversible => "for good: it cannot be enabled again",
+        Disable::None => "not at all: there is only deletion",
+    };
+    writeln!(out, "\nWhat this gateway can do, {known}")?;
+    writeln!(out, "  overlap     {overlap}")?;
+    writeln!(out, "  new key     {mint}; it {again}")?;
+    writeln!(out, "  disable     {disable}")?;
+    writeln!(out, "  settles     within {}; an enabled key may be refused for {} more", caps.settles_in, caps.refusal_cache)
 }
 
 fn scope(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -277,6 +319,15 @@ fn facts(out: &mut String, plan: &Plan) -> std::fmt::Result {
         usage.lag,
         if usage.sees_refused { "leave rows" } else { "leave no row" }
     )?;
+    let shows = match usage.kind {
+        UsageKind::Rows => "each request, by key",
+        UsageKind::Counters => "how many requests each key served, between two looks",
+        UsageKind::Spend => "money, and no single request",
+        UsageKind::None => "nothing",
+    };
+    let callers = if usage.names_caller { "and by caller" } else { "without a caller's name" };
+    let back = usage.reaches.map_or_else(|| "an unknown time".to_owned(), Time::rfc3339);
+    writeln!(out, "  it shows {shows} {callers}, back to {back}")?;
     writeln!(out, "\nHosts and places that will be contacted")?;
     for host in &plan.hosts {
         writeln!(out, "  {host}")?;

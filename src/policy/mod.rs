@@ -12,7 +12,7 @@ mod check;
 mod code;
 mod diagnostic;
 mod layers;
-mod mask;
+pub(crate) mod mask;
 mod missing;
 pub mod model;
 mod plain;

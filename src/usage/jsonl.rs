@@ -27,6 +27,17 @@ pub struct Settings {
     pub sees_refused: Option<bool>,
     /// Recognises ids of our own calls that the query does not name.
     pub ours: Ours,
+    /// What a line looks like.
+    pub shape: Shape,
+}
+
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A JSON document; the mapping says where each field is.
+    Json,
+    /// AISIX's access log. Whether request ids name the caller is told by the mapping's field for it.
+    Aisix,
 }
 
 /// Tells by its id whether a call was ours; each id counts once.
@@ -42,7 +53,15 @@ impl std::fmt::Debug for Ours {
 impl Settings {
     /// These paths, read with this mapping: no lag, no fixed number of writers.
     pub fn new(paths: Vec<String>, mapping: Mapping) -> Self {
-        Self { paths, mapping, shards: None, lag: Span::ZERO, sees_refused: None, ours: Ours(std::rc::Rc::new(|_| false)) }
+        Self {
+            paths,
+            mapping,
+            shards: None,
+            lag: Span::ZERO,
+            sees_refused: None,
+            ours: Ours(std::rc::Rc::new(|_| false)),
+            shape: Shape::Json,
+        }
     }
 }
 
@@ -90,7 +109,7 @@ impl JsonlReader {
                 return Err(ReadProblem::Pattern { path: path.clone() });
             }
         }
-        let reader = Reader::new(&settings.mapping);
+        let reader = Reader::new(&settings.mapping, settings.shape);
         Ok(Self { settings, reader, shared: Shared::default(), tails: BTreeMap::new(), writers: BTreeSet::new() })
     }
 

@@ -1,5 +1,7 @@
 //! One line of a log. Only the mapped fields are kept, borrowed from the line wherever JSON allows it.
 
+use super::aisix;
+use super::jsonl::Shape;
 use super::mapping::Mapping;
 use crate::rotation::Time;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -45,6 +47,8 @@ pub(super) struct Reader {
     refused_status: i64,
     refused_types: Vec<String>,
     typed: bool,
+    shape: Shape,
+    names_caller: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +59,7 @@ struct Node {
 }
 
 impl Reader {
-    pub(super) fn new(mapping: &Mapping) -> Self {
+    pub(super) fn new(mapping: &Mapping, shape: Shape) -> Self {
         let mut nodes = Vec::new();
         let wanted = [
             (TIME, Some(&mapping.time)),
@@ -75,11 +79,20 @@ impl Reader {
             refused_status: i64::from(mapping.refusal.status),
             refused_types: mapping.refusal.error_types.clone(),
             typed: mapping.error_type.is_some() && !mapping.refusal.error_types.is_empty(),
+            shape,
+            names_caller: mapping.caller.is_some(),
         }
     }
 
-    /// Reads a line; none when it is no JSON object or has no usable time.
+    /// Reads a line; none when it is no line of its kind or has no usable time.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Option<Line<'a>> {
+        match self.shape {
+            Shape::Json => self.json(line),
+            Shape::Aisix => aisix::read(line, self.names_caller),
+        }
+    }
+
+    fn json<'a>(&self, line: &'a [u8]) -> Option<Line<'a>> {
         let mut raw: Raw<'a> = Default::default();
         let mut from = serde_json::Deserializer::from_slice(line);
         let object = Level { nodes: &self.nodes, raw: &mut raw }.deserialize(&mut from).ok()?;

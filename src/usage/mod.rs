@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mapping` | where each field of a line is, and which answers refuse a credential |
 //! | `line` | one line, read without a copy |
+//! | `aisix` | one line of a log that is text |
 //! | `files` | patterns, rotated siblings, and which writer a file belongs to |
 //! | `tail` | one file, read on from where the last reading ended |
 //! | `tally` | rows → [`crate::rotation::UsageTable`] |
@@ -15,6 +16,7 @@
 //! Whatever is in doubt counts as a use: a row with a key and a time is counted even when its other fields are broken, and a line
 //! that cannot be placed is counted as malformed and never silently left out.
 
+mod aisix;
 mod files;
 mod jsonl;
 mod line;
@@ -25,5 +27,5 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use jsonl::{JsonlReader, Ours, ReadProblem, Settings};
+pub use jsonl::{JsonlReader, Ours, ReadProblem, Settings, Shape};
 pub use mapping::{Field, Mapping, Refusal};

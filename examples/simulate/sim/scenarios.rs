@@ -153,6 +153,7 @@ impl Prepared {
             scanned: false,
             sealed: false,
             disabled_at: None,
+            blind_after: None,
             flaky,
             wrong_owner,
             calm: wild.people.chance == 0 && !wild.stirred,
@@ -202,20 +203,26 @@ fn stir(world: &mut World, rng: &mut Rng) {
             }
             world.pods[1].reads = Reads::Every(rng.span(2_000, 9_000));
             let from = EPOCH + rng.span(500, 4_000);
-            world.log.silent = Some((1, from, from + rng.span(3_000, 12_000)));
+            world.log.silence(1, from, from + rng.span(3_000, 12_000));
         }
         // The source stops to show the keys of this run, while the rows of others go on.
         1 => {
-            world.log.blind_from = Some(EPOCH + rng.span(1_500, 7_000));
+            if rng.chance(500) {
+                world.log.blind_from = Some(EPOCH + rng.span(1_500, 7_000));
+            } else {
+                world.blind_after = Some(rng.span(800, 2_800));
+            }
             for replica in 0..REPLICAS {
                 let mut neighbour = stranger(EPOCH, 200);
                 (neighbour.label, neighbour.holds, neighbour.pinned, neighbour.replica) = (super::fleet::NEIGHBOUR, 3, true, replica);
                 world.pods.push(neighbour);
             }
-            world.pods[0].reads = Reads::Every(rng.span(500, 6_000));
+            world.pods[0].reads = Reads::Every(rng.span(500, 12_000));
         }
         // A replica that does not hear of a disable, and often answers with a fault of its own.
         2 => world.gateway.stubborn = Some(1),
+        // An address in front of two nodes.
+        9..=11 => world.gateway.twin = true,
         // A consumer that calls more seldom than it says, and was not reached by its reload.
         3 => {
             for pod in world.pods.iter_mut().filter(|p| p.label == 2) {
@@ -386,7 +393,8 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         drain_window: ms(1_300),
         soak: ms(400),
         undo_window: ms(900),
-        repeats: 2,
+        // Where it is urgent, one refusal at each address is believed: then all rests on every node having heard.
+        repeats: if scenario == Scenario::Emergency { 1 } else { 2 },
         longest_request: ms(30),
         longest_gap: Span::hours(1),
         reload_within: ms(1_000),

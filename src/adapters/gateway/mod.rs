@@ -1,5 +1,7 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
+mod aisix;
+mod check;
 mod http;
 mod litellm;
 mod newapi;
@@ -10,6 +12,8 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
+pub use aisix::{AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
+pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
 pub(crate) use newapi::{Console, Token, owner};
@@ -28,6 +32,8 @@ pub enum AnyGateway {
     Sandbox(SandboxGateway),
     /// LiteLLM proxy.
     LiteLlm(LiteLlmGateway),
+    /// AISIX, self-hosted.
+    Aisix(AisixGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
     /// OpenRouter or ARouter.
@@ -42,6 +48,8 @@ pub enum AnyProber {
     Sandbox(SandboxProber),
     /// For LiteLLM proxy.
     LiteLlm(LiteLlmProber),
+    /// For AISIX.
+    Aisix(AisixProber),
     /// For one that the policy describes.
     Http(HttpProber),
     /// For OpenRouter or ARouter.
@@ -56,6 +64,7 @@ macro_rules! forward {
         match $any {
             Self::Sandbox($one) => $call,
             Self::LiteLlm($one) => $call,
+            Self::Aisix($one) => $call,
             Self::Http($one) => $call,
             Self::OpenRouter($one) => $call,
             Self::NewApi($one) => $call,
@@ -69,6 +78,7 @@ impl AnyGateway {
         match self {
             Self::Sandbox(_) => "sandbox",
             Self::LiteLlm(_) => "litellm",
+            Self::Aisix(_) => "aisix",
             Self::Http(_) => "http",
             Self::OpenRouter(one) => one.driver(),
             Self::NewApi(_) => "new_api",

@@ -84,8 +84,8 @@ impl Http {
         }
         let response = request.send().await.map_err(|e| HttpProblem::of(&e))?;
         let status = response.status().as_u16();
-        let date = response.headers().get("date").and_then(|value| value.to_str().ok()).and_then(date);
         let request = REQUEST_IDS.iter().find_map(|name| response.headers().get(*name)?.to_str().ok().map(str::to_owned));
+        let date = http::date_millis(response.headers()).map(Time);
         let body = http::read_bounded(response, LONGEST_BODY).await?;
         Ok(Reply { status, body, date, request })
     }
@@ -255,11 +255,6 @@ impl Admin {
             (None, None) => format!("status {}; {hint}", reply.status),
         }
     }
-}
-
-/// The middle of the second that a `Date` header names.
-fn date(text: &str) -> Option<Time> {
-    chrono::DateTime::parse_from_rfc2822(text).ok().map(|at| Time(at.timestamp_millis()).plus(Span(500)))
 }
 
 fn shown(base: &Url) -> String {

@@ -8,6 +8,7 @@
 //! old value so that an operator can still undelete them; the stronger level destroys them.
 
 mod api;
+mod check;
 mod document;
 mod history;
 mod kv;

@@ -1,11 +1,13 @@
 //! Usage sources: one file per kind, one variant each.
 
+mod aisix;
 mod jsonl;
 mod litellm;
 mod newapi;
 mod nothing;
 mod openrouter;
 
+pub use aisix::AisixUsage;
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
 pub use newapi::{LAG as NEW_API_LAG, NewApiUsage, Settings as NewApiUsageSettings};
@@ -25,6 +27,8 @@ pub enum AnyUsage {
     OpenRouter(Box<OpenRouterUsage>),
     /// new-api's log of a user's own calls.
     NewApi(Box<NewApiUsage>),
+    /// AISIX's counters.
+    Aisix(Box<AisixUsage>),
     /// None at all.
     Nothing(NoUsage),
 }
@@ -36,6 +40,7 @@ impl UsageSource for AnyUsage {
             Self::LiteLlm(source) => source.describe().await,
             Self::OpenRouter(source) => source.describe().await,
             Self::NewApi(source) => source.describe().await,
+            Self::Aisix(source) => source.describe().await,
             Self::Nothing(source) => source.describe().await,
         }
     }
@@ -46,6 +51,7 @@ impl UsageSource for AnyUsage {
             Self::LiteLlm(source) => source.read(query).await,
             Self::OpenRouter(source) => source.read(query).await,
             Self::NewApi(source) => source.read(query).await,
+            Self::Aisix(source) => source.read(query).await,
             Self::Nothing(source) => source.read(query).await,
         }
     }

@@ -43,12 +43,15 @@ pub struct NewApiUsage {
 }
 
 /// Rows of one token.
+#[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
     /// Older ones were not read.
     cut: bool,
-    /// When the token itself says that it was used last.
+    /// When the token itself says that it was used last; none before its first use.
     accessed: Option<Time>,
+    /// The token's name; empty for one that is gone.
+    name: String,
 }
 
 impl NewApiUsage {
@@ -62,13 +65,14 @@ impl NewApiUsage {
 
     async fn rows(&self, tokens: &BTreeMap<KeyId, Token>, key: &KeyId, from: Time, to: Time) -> Result<Rows> {
         // A token that is gone has no name any more that could be asked for.
-        let Some(token) = tokens.get(key) else { return Ok(Rows { rows: Vec::new(), cut: false, accessed: None }) };
+        let Some(token) = tokens.get(key) else { return Ok(Rows::default()) };
         let name = token.name();
         if tokens.values().filter(|other| other.name() == name).count() > 1 {
             let why = "two tokens have the same name, and the log tells tokens apart by their names only: rename one";
             return Err(self.console.refused("read the log", why));
         }
-        let mut all = Rows { rows: Vec::new(), cut: false, accessed: token.second("accessed_time") };
+        let accessed = token.second("accessed_time").filter(|at| Some(*at) != token.second("created_time"));
+        let mut all = Rows { accessed, name: name.to_owned(), ..Rows::default() };
         let (start, end) = (from.0.div_euclid(1000).to_string(), to.0.div_euclid(1000).saturating_add(1).to_string());
         for (text, number) in TYPES {
             let query = [("type", text), ("start_timestamp", &start), ("end_timestamp", &end), ("token_name", name)];
@@ -86,35 +90,73 @@ impl NewApiUsage {
         Ok(all)
     }
 
-    /// Asks for the rows of our own calls by the gateway's own ids.
-    async fn own(&self, query: &UsageQuery<'_>) -> Result<BTreeMap<RequestId, Row>> {
+    /// The rows of our own calls: by the gateway's id where rows show it, else by asking for that id.
+    async fn own(&self, query: &UsageQuery<'_>, read: &[&Rows]) -> Result<Own> {
         let busy = || PortError::Unreachable {
             system: self.console.admin.system.clone(),
             why: "its log is being read already".into(),
             may_have_happened: false,
         };
-        let known = self.found.try_borrow().map_err(|_| busy())?.clone();
-        let open = self.settings.ledger.calls().into_iter().rev();
-        let open = open.filter(|call| call.at >= query.from && query.own.contains_key(&call.request) && !known.contains_key(&call.request));
-        for call in open.take(LOOK_UPS) {
-            let (start, end) =
-                (call.at.0.div_euclid(1000).saturating_sub(60).to_string(), query.to.0.div_euclid(1000).saturating_add(1).to_string());
+        let mut own = Own { exact: self.found.try_borrow().map_err(|_| busy())?.clone(), ..Own::default() };
+        let rows: Vec<&Row> = read.iter().flat_map(|rows| &rows.rows).collect();
+        let shown = rows.iter().any(|row| row.request.is_some());
+        let calls = self.settings.ledger.calls().into_iter().rev();
+        let open = calls.filter(|call| call.at >= query.from && query.own.contains_key(&call.request) && !own.exact.contains_key(&call.request));
+        let mut unknown: usize = 0;
+        for call in open.collect::<Vec<_>>() {
+            if shown {
+                if let Some(row) = rows.iter().find(|row| row.request.as_deref() == Some(call.logged_as.as_str())) {
+                    own.exact.insert(call.request, (*row).clone());
+                }
+                continue;
+            }
+            unknown = unknown.saturating_add(1);
+            if unknown > LOOK_UPS {
+                break;
+            }
+            let start = call.at.0.div_euclid(1000).saturating_sub(60).to_string();
+            let end = query.to.0.div_euclid(1000).saturating_add(1).to_string();
             let asked = [("type", "0"), ("start_timestamp", &start), ("end_timestamp", &end), ("request_id", call.logged_as.as_str())];
-            let read = self.console.pages("read the log", &["api", "log", "self"], &asked, 1).await?;
-            // More than one row: the filter is ignored, or the id is not what it seems.
-            if let ([one], false) = (read.rows.as_slice(), read.cut)
-                && let Some(row) = Row::of(one)
-            {
-                self.found.try_borrow_mut().map_err(|_| busy())?.insert(call.request, row);
+            match self.console.pages("read the log", &["api", "log", "self"], &asked, 1).await {
+                // More than one row: the filter is ignored, or the id is not what it seems.
+                Ok(read) => {
+                    if let ([one], false) = (read.rows.as_slice(), read.cut)
+                        && let Some(row) = Row::of(one)
+                    {
+                        own.exact.insert(call.request, row);
+                    }
+                }
+                // Older versions know no such filter. A row of the time of the call shows that the log is written, and stays somebody's use.
+                Err(PortError::Refused { .. }) => {
+                    let from = call.at.0.div_euclid(1000).saturating_sub(1);
+                    let near = |row: &&&Row| row.kind == 2 && row.second >= from && row.second <= from.saturating_add(NEAR);
+                    if let Some(row) = rows.iter().find(near) {
+                        own.near.insert(call.request, (*row).clone());
+                    }
+                }
+                Err(e) => return Err(e),
             }
         }
-        Ok(self.found.try_borrow().map_err(|_| busy())?.clone())
+        self.found.try_borrow_mut().map_err(|_| busy())?.clone_from(&own.exact);
+        Ok(own)
     }
 }
 
+/// Rows of our own calls.
+#[derive(Default)]
+struct Own {
+    /// Known by the gateway's id: taken off the counts.
+    exact: BTreeMap<RequestId, Row>,
+    /// Of the same time: not taken off.
+    near: BTreeMap<RequestId, Row>,
+}
+
+/// Seconds in which the row of a call of ours must lie where no id tells it.
+const NEAR: i64 = 3;
+
 /// Counts rows; those of our own calls are taken off, each once.
 fn count(rows: Rows, own: &BTreeMap<RequestId, Row>, query: &UsageQuery<'_>) -> Option<CallerCount> {
-    let mut ours: Vec<&Row> = own.values().collect();
+    let mut ours: Vec<&Row> = own.values().filter(|row| row.token_name == rows.name).collect();
     let mut all: Vec<Row> = rows.rows;
     all.sort_by_key(|row| row.second);
     all.retain(|row| match ours.iter().position(|own| *own == row) {
@@ -144,7 +186,7 @@ fn count(rows: Rows, own: &BTreeMap<RequestId, Row>, query: &UsageQuery<'_>) -> 
         before = Some(at);
     }
     // The token says that it was used after every row that shows, ours included: logging may be switched off for some calls.
-    let shown = own.values().map(Row::end).chain(all.iter().map(Row::end)).max();
+    let shown = own.values().filter(|row| row.token_name == rows.name).map(Row::end).chain(all.iter().map(Row::end)).max();
     if let Some(used) =
         rows.accessed.map(|at| at.plus(Span(999))).filter(|at| *at > query.from && shown.is_none_or(|shown| *at > shown.plus(SLACK)))
     {
@@ -174,23 +216,25 @@ impl UsageSource for NewApiUsage {
     async fn read(&self, query: UsageQuery<'_>) -> Result<UsageTable> {
         let mut table = UsageTable { from: query.from, to: query.to, lag: self.settings.lag, ..UsageTable::default() };
         let tokens = self.settings.lister.tokens().await?;
-        let own = self.own(&query).await?;
-        let mut newest: Option<i64> = own.values().map(|row| row.second).max();
+        let mut both = vec![(Which::Old, self.rows(&tokens, query.old, query.from, query.to).await?)];
+        if let Some(new) = query.new {
+            both.push((Which::New, self.rows(&tokens, new, query.from, query.to).await?));
+        }
+        let own = self.own(&query, &both.iter().map(|(_, rows)| rows).collect::<Vec<_>>()).await?;
+        let mut newest: Option<i64> = None;
         let mut reaches = None;
         let mut counted = 0_u64;
-        for (which, key) in [(Which::Old, Some(query.old)), (Which::New, query.new)] {
-            let Some(key) = key else { continue };
-            let rows = self.rows(&tokens, key, query.from, query.to).await?;
+        for (which, rows) in both {
             newest = newest.max(rows.rows.iter().map(|row| row.second).max());
             if rows.cut && which == Which::Old {
                 reaches = reaches.max(rows.rows.iter().map(|row| row.second).min());
             }
-            let name = tokens.get(key).map(Token::name);
-            for (request, row) in own.iter().filter(|(id, row)| query.own.contains_key(*id) && Some(row.token_name.as_str()) == name) {
+            let named = |row: &Row| !rows.name.is_empty() && row.token_name == rows.name;
+            for (request, row) in own.exact.iter().chain(&own.near).filter(|(id, row)| query.own.contains_key(*id) && named(row)) {
                 let at = Time(row.second.saturating_mul(1000));
                 table.own.insert(request.clone(), OwnRow { key: Some(which), owner: owner(self.settings.user), refused: false, at });
             }
-            if let Some(count) = count(rows, &own, &query) {
+            if let Some(count) = count(rows, &own.exact, &query) {
                 counted = counted.saturating_add(count.total());
                 let into = if which == Which::Old { &mut table.old } else { &mut table.new };
                 into.insert(App::new(""), count);

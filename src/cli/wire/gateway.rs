@@ -90,11 +90,12 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
     match &tools.policy.gateway {
         Some(Gateway::Sandbox(written)) => own(tools, written).await,
         Some(Gateway::LiteLlm(written)) => super::litellm::connect(tools, written).await,
+        Some(Gateway::Aisix(written)) => super::aisix::connect(tools, written).await,
         Some(Gateway::Http(written)) => described(tools, written).await,
         Some(Gateway::OpenRouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::OpenRouter, written).await,
         Some(Gateway::ARouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::ARouter, written).await,
         Some(Gateway::NewApi(written)) => super::newapi::connect(tools, written).await,
-        Some(other @ (Gateway::Aisix(_) | Gateway::LlmGateway(_) | Gateway::Manual(_))) => Err(absent(other.kind())),
+        Some(other @ (Gateway::LlmGateway(_) | Gateway::Manual(_))) => Err(absent(other.kind())),
         None => Err(absent("no gateway")),
     }
 }

@@ -11,7 +11,8 @@ use super::{accept, check, gate, must, observed, scope, skippable};
 use crate::rotation::{Ask, Check, Disable, Gate, GatewayCaps, Mint, Must, Place, Timing, UsageKind, UsagePlan, Which};
 
 pub(super) fn gates(caps: &GatewayCaps, usage: &UsagePlan, timing: &Timing, known: bool) -> Vec<Gate> {
-    let pack = Pack { rows: usage.kind == UsageKind::Rows, once: caps.mint == Mint::Issued, known, timing };
+    let rows = usage.kind == UsageKind::Rows || (usage.kind == UsageKind::Counters && usage.names_caller);
+    let pack = Pack { rows, once: caps.mint == Mint::Issued, known, timing };
     let mut gates = vec![
         gate(Place::Bound, pack.and_old(vec![must("admin_differs", Must::AdminDiffers), must("old_listed", Must::Listed(Which::Old))])),
         gate(Place::Prepared, pack.prepared()),
@@ -30,7 +31,7 @@ pub(super) fn gates(caps: &GatewayCaps, usage: &UsagePlan, timing: &Timing, know
 
 /// What the pack depends on.
 struct Pack<'a> {
-    /// The usage source has a row for each call.
+    /// The usage source shows who was served with which key.
     rows: bool,
     /// The issuer is asked once: after a crash the new value cannot be read again.
     once: bool,

@@ -154,10 +154,17 @@ fn place_of(slot: &Slot) -> Option<String> {
         Slot::Vault(place) => Some(vault(place)),
         Slot::Aws(place) => Some(aws(place)),
         Slot::Kubernetes(slot) => {
-            Some(format!("kubernetes {} {} {} {}", slot.context.as_deref().unwrap_or_default(), slot.namespace, slot.secret, slot.key))
+            let cluster = slot.cluster.as_deref().or(slot.context.as_deref()).unwrap_or_default();
+            Some(format!("kubernetes {cluster} {} {} {}", slot.namespace, slot.secret, slot.key))
         }
-        Slot::Command(slot) => Some(format!("command {:?}", slot.promote)),
-        Slot::Github(_) | Slot::Azure(_) | Slot::Gcp(_) | Slot::Vercel(_) => None,
+        Slot::Command(slot) => Some(format!("command {}", slot.name)),
+        Slot::Github(slot) => {
+            let place = format!("{} {} {}", slot.repository, slot.environment.as_deref().unwrap_or_default(), slot.secret);
+            Some(format!("github {}", place.to_ascii_lowercase()))
+        }
+        Slot::Azure(slot) => Some(format!("azure {} {}", slot.vault.origin(), slot.secret.to_ascii_lowercase())),
+        Slot::Gcp(slot) => Some(format!("gcp {} {} {}", slot.project, slot.secret, slot.alias)),
+        Slot::Vercel(slot) => Some(format!("vercel {} {} {:?}", slot.project, slot.name, slot.target)),
     }
 }
 
@@ -229,9 +236,10 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             let written = [("url", &gateway.url), ("data", &gateway.data)];
             urls.extend(written.iter().filter_map(|(name, url)| Some((format!("gateway.new_api.{name}"), url.as_ref()?))));
         }
+        Some(Gateway::Aisix(gateway)) => urls.extend(gateway.urls()),
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
-            if let Gateway::Aisix(gateway) | Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) = other {
+            if let Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) = other {
                 urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));
             }
         }

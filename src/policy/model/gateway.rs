@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllReferencing, http_gateway::HttpGateway, newapi::NewApi, openrouter::OpenRouter, reference::Ref};
+use super::{AllReferencing, aisix::Aisix, http_gateway::HttpGateway, newapi::NewApi, openrouter::OpenRouter, reference::Ref};
 use crate::policy::scalar::{Name, Period, Url};
 
 /// The gateway that issues the key.
@@ -15,8 +15,8 @@ pub enum Gateway {
     /// LiteLLM proxy.
     #[serde(rename = "litellm")]
     LiteLlm(LiteLlm),
-    /// AISIX.
-    Aisix(OtherGateway),
+    /// AISIX, self-hosted.
+    Aisix(Box<Aisix>),
     /// LLM Gateway.
     LlmGateway(OtherGateway),
     /// OpenRouter.
@@ -55,9 +55,10 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.key.as_ref(),
             Gateway::Http(gateway) => gateway.key.as_ref(),
+            Gateway::Aisix(gateway) => gateway.key.as_ref(),
             Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway) => gateway.key.as_ref(),
             Gateway::NewApi(gateway) => gateway.key.as_ref(),
-            Gateway::Aisix(gateway) | Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.key.as_ref(),
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.key.as_ref(),
         }
     }
 
@@ -67,9 +68,10 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.provider_key.as_ref(),
             Gateway::LiteLlm(gateway) => gateway.provider_key.as_ref(),
             Gateway::Http(gateway) => gateway.provider_key.as_ref(),
+            Gateway::Aisix(gateway) => gateway.provider_key.as_ref(),
             // Their provider keys are not reached over HTTP.
             Gateway::OpenRouter(_) | Gateway::ARouter(_) | Gateway::NewApi(_) => None,
-            Gateway::Aisix(gateway) | Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
         }
     }
 
@@ -79,9 +81,10 @@ impl Gateway {
             Gateway::Sandbox(gateway) => gateway.admin_key.as_ref(),
             Gateway::LiteLlm(gateway) => Some(&gateway.admin),
             Gateway::Http(gateway) => Some(&gateway.admin),
+            Gateway::Aisix(gateway) => gateway.admin(),
             Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway) => Some(&gateway.admin),
             Gateway::NewApi(gateway) => Some(&gateway.admin),
-            Gateway::Aisix(gateway) | Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.admin.as_ref(),
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.admin.as_ref(),
         }
     }
 
@@ -90,11 +93,12 @@ impl Gateway {
         match self {
             Gateway::Sandbox(_)
             | Gateway::LiteLlm(_)
+            | Gateway::Aisix(_)
             | Gateway::Http(_)
             | Gateway::OpenRouter(_)
             | Gateway::ARouter(_)
             | Gateway::NewApi(_) => true,
-            Gateway::Aisix(_) | Gateway::LlmGateway(_) | Gateway::Manual(_) => false,
+            Gateway::LlmGateway(_) | Gateway::Manual(_) => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The typed policy: plain owned data, one file per block. These types are also the schema: what a file may contain
 //! is read off them (see `shape`), so a field exists in exactly one place.
 
+pub mod aisix;
 pub mod consumer;
 pub mod gate;
 pub mod gateway;

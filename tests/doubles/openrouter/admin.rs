@@ -36,7 +36,9 @@ fn read(world: &mut World, at: usize) -> Value {
         key.extra += 0.001;
     }
     let key = key.clone();
-    fields::write(world, &key)
+    let before = world.histories.get(&key.id).and_then(|h| h.seen(world.clock.now(), world.read_lag)).cloned();
+    let shown = before.map_or_else(|| key.clone(), |before| Key { extra: key.extra, ..before });
+    fields::write(world, &shown)
 }
 
 fn list(world: &mut World, request: &Request) -> Result<Answer, Answer> {
@@ -117,15 +119,24 @@ fn update(world: &mut World, id: &str, request: &Request) -> Result<Answer, Answ
     let at = find(world, id)?;
     let body = request.object().map_err(|why| world.error(400, &why))?;
     fields::check(world, &body, false).map_err(|why| world.error(400, &why))?;
-    let clears = world.has(Trap::ClearsUnsaid);
-    if let Some(key) = world.keys.get_mut(at) {
+    let (clears, stays) = (world.has(Trap::ClearsUnsaid), world.has(Trap::UpdateStays));
+    let mut answered = None;
+    if let Some(current) = world.keys.get_mut(at) {
+        let mut changed = current.clone();
+        let key = &mut changed;
         if clears {
             (key.limit, key.limit_reset, key.providers, key.models) = (None, None, None, None);
         }
         fields::apply(key, &body);
+        if !stays {
+            *current = changed.clone();
+        }
+        answered = Some(changed);
     }
-    world.changed(at);
-    Ok(Answer::json(200, &json!({"data": read(world, at)})))
+    if !stays {
+        world.changed(at);
+    }
+    Ok(Answer::json(200, &json!({"data": answered.map(|key| fields::write(world, &key))})))
 }
 
 fn delete(world: &mut World, id: &str) -> Result<Answer, Answer> {

@@ -7,7 +7,7 @@ use super::world::{Call, Dialect, Key, Refusal, Trap, World};
 use serde_json::{Map, Value, json};
 
 /// Models, and what a call of each costs.
-const MODELS: &[(&str, f64)] = &[("openai/small", 0.01), ("anthropic/small", 0.02), ("acme/tiny:free", 0.0)];
+pub(crate) const MODELS: &[(&str, f64)] = &[("openai/small", 0.01), ("anthropic/small", 0.02), ("acme/tiny:free", 0.0)];
 /// What a chat body may hold besides `model` and `messages`.
 const KNOWN: &[&str] = &[
     "stream",

@@ -6,7 +6,13 @@
 //! probably laxer (unknown fields and parameters) the double says 400. Not here: analytics queries, billing, webhooks, workspaces.
 //!
 //! Every replica serves everything. The admin side is one; the data plane of a replica may be behind it.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "each test binary uses a part of this, and may panic"
+)]
 
 pub(crate) mod faults;
 pub(crate) mod server;
@@ -18,6 +24,7 @@ mod guardrails;
 mod usage;
 mod world;
 
+pub(crate) use data::MODELS;
 pub(crate) use faults::Fail;
 pub(crate) use world::{Call, Dialect, Key, Refusal, Trap};
 
@@ -113,6 +120,11 @@ impl Double {
     /// How long a new key is missing from lists.
     pub(crate) fn list_lag(&self, by: Duration) {
         self.world().list_lag = millis(by);
+    }
+
+    /// How long reads and lists show a key as it was before a change.
+    pub(crate) fn read_lag(&self, by: Duration) {
+        self.world().read_lag = millis(by);
     }
 
     /// How long until a call shows in counters and can be looked up.

@@ -49,6 +49,8 @@ pub(crate) enum Trap {
     DropsExpiry,
     /// Fields that the API does not have are taken and dropped.
     DropsUnknown,
+    /// An update says yes and changes nothing.
+    UpdateStays,
     /// An update takes what it does not mention for null.
     ClearsUnsaid,
     /// A guardrail says that it was assigned, and was not.
@@ -167,6 +169,7 @@ pub(super) struct World {
     /// Until when a replica repeats a refusal of a secret.
     pub(super) refusals: BTreeMap<(usize, String), (u64, Refusal)>,
     pub(super) list_lag: u64,
+    pub(super) read_lag: u64,
     pub(super) usage_lag: u64,
     pub(super) page: usize,
     pub(super) over_limit: (u16, &'static str),
@@ -196,6 +199,7 @@ impl World {
             cache_refusals: 0,
             refusals: BTreeMap::new(),
             list_lag: 0,
+            read_lag: 0,
             usage_lag: 0,
             page: 100,
             over_limit: if dialect == Dialect::OpenRouter { (403, "") } else { (402, "payment_required") },
@@ -241,7 +245,9 @@ impl World {
 
     /// A key that is known everywhere.
     pub(super) fn mint(&mut self, name: &str) -> Key {
-        let key = self.fresh(name);
+        let mut key = self.fresh(name);
+        // Nobody waits for it to be listed.
+        key.created = key.created.saturating_sub(86_400_000);
         self.histories.insert(key.id.clone(), History::settled(key.clone()));
         self.keys.push(key.clone());
         key

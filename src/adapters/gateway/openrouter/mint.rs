@@ -34,6 +34,11 @@ impl OpenRouterGateway {
         }
         let body = self.body(&request).await?;
         let reply = self.admin.answer(Method::POST, dialect.keys(), &[], Some(&body)).await?;
+        // "The name exists" is also what a repeated request hears after the first one made the key: only who may not ask is refused.
+        if (400..500).contains(&reply.status) && ![401, 403].contains(&reply.status) {
+            let why = format!("status {}; the change may have happened: look", reply.status);
+            return Err(PortError::Unreachable { system: self.admin.system.clone(), why, may_have_happened: true });
+        }
         let made: Made = self.admin.changed("mint a key", &reply)?;
         let row = match (made.data, dialect) {
             (Some(row), _) => row,

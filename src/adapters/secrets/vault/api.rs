@@ -34,6 +34,8 @@ pub(super) struct Api {
 /// A status and a body.
 pub(super) struct Reply {
     pub(super) status: u16,
+    /// What the server's clock said, in milliseconds since 1970.
+    pub(super) date: Option<i64>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -70,6 +72,11 @@ impl Api {
     /// Nothing is called yet.
     pub(super) fn new(place: Rc<Place>, auth: Option<VaultAuth>, timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
         Self { place, auth, clients: Clients::new(timeout, ca_pem), session: RefCell::new(None) }
+    }
+
+    /// How we log in; none is the token of the environment.
+    pub(super) fn auth(&self) -> Option<&VaultAuth> {
+        self.auth.as_ref()
     }
 
     /// The token is from a login that can be done again.
@@ -143,9 +150,25 @@ impl Api {
             request = request.header("content-type", "application/json").body(body);
         }
         let answer = request.send().await.map_err(|e| self.no_answer(&HttpProblem::of(&e), may))?;
-        let status = answer.status().as_u16();
+        let (status, date) = (answer.status().as_u16(), http::date_millis(answer.headers()));
         let body = http::read_bounded(answer, LONGEST_BODY).await.map_err(|e| self.no_answer(&e, may))?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, date, body })
+    }
+
+    /// How the server is, asked without a login and outside every namespace.
+    pub(super) async fn health(&self) -> Result<Reply> {
+        let url = http::join(&self.place.base, &["v1", "sys", "health"]).map_err(|e| self.unreachable(&e, false))?;
+        let client = self.clients.get(Calls::Reading, &self.place.base).map_err(|e| self.unreachable(&e, false))?;
+        let answer = client.get(url).send().await.map_err(|e| self.unreachable(&HttpProblem::of(&e), false))?;
+        let (status, date) = (answer.status().as_u16(), http::date_millis(answer.headers()));
+        let body = http::read_bounded(answer, LONGEST_BODY).await.map_err(|e| self.unreachable(&e, false))?;
+        Ok(Reply { status, date, body })
+    }
+
+    /// Which of these paths our token may do what with, by the server's own word; nothing is done.
+    pub(super) async fn capabilities(&self, references: &References, paths: &[String]) -> Result<Reply> {
+        let body = serde_json::to_vec(&serde_json::json!({ "paths": paths })).unwrap_or_default();
+        self.call(references, Calls::Reading, Method::POST, "sys/capabilities-self", None, Some(body)).await
     }
 
     async fn session(&self, references: &References) -> Result<Rc<Session>> {

@@ -12,6 +12,8 @@ pub(super) struct Row {
     pub(super) kind: u64,
     /// The name of the token.
     pub(super) token_name: String,
+    /// The gateway's id of the call, where rows show it.
+    pub(super) request: Option<String>,
     /// Everything else, to tell rows of one second apart.
     rest: String,
 }
@@ -20,7 +22,8 @@ impl Row {
     /// A row that can be counted.
     pub(super) fn of(row: &Map<String, Value>) -> Option<Self> {
         let token_name = row.get("token_name")?.as_str()?.to_owned();
-        Some(Self { second: row.get("created_at")?.as_i64()?, kind: row.get("type")?.as_u64()?, token_name, rest: rest(row) })
+        let request = row.get("request_id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+        Some(Self { request, second: row.get("created_at")?.as_i64()?, kind: row.get("type")?.as_u64()?, token_name, rest: rest(row) })
     }
 
     /// The end of its second.

@@ -1,0 +1,120 @@
+//! AISIX's own counters as a usage source: which caller key was served with which provider key, at every process.
+//!
+//! They are exact and say nothing of single requests, so our own calls cannot be taken out of them: they serve for provider keys, whose
+//! calls of ours go to the provider.
+
+mod history;
+mod scrape;
+
+use crate::adapters::gateway::wire::{Call, Http};
+use crate::ports::{PortError, Result, UsageQuery, UsageSource};
+use crate::rotation::{Span, Time, UsageKind, UsagePlan, UsageTable};
+use crate::support::atomic;
+use crate::support::escaped_id::unescape;
+use crate::support::http::{self, Calls, HttpProblem};
+use history::History;
+use reqwest::{Method, Url};
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+/// A clock that is told in whole seconds is this much off, and a counter moves when a request ends.
+const LAG: Span = Span::seconds(1);
+const HALF: Span = Span(500);
+
+/// The counters of all processes of a gateway.
+pub struct AisixUsage {
+    places: Vec<(String, Url)>,
+    http: Http,
+    /// Where readings are kept from one process of ours to the next.
+    memory: PathBuf,
+    history: RefCell<Option<History>>,
+}
+
+impl AisixUsage {
+    /// Reads nothing yet. The addresses are the listeners for metrics.
+    ///
+    /// # Errors
+    /// When an address is none.
+    pub fn new(
+        statuses: &[String],
+        memory: PathBuf,
+        call_timeout: Span,
+        ca_pem: Option<Vec<u8>>,
+    ) -> std::result::Result<Self, HttpProblem> {
+        let place = |url: &String| Ok((url.trim_end_matches('/').to_owned(), http::address(url)?));
+        let places = statuses.iter().map(place).collect::<std::result::Result<_, HttpProblem>>()?;
+        Ok(Self { places, http: Http::new(call_timeout, ca_pem), memory, history: RefCell::new(None) })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.places.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Reads every process once, and keeps what it said.
+    async fn look(&self) -> Result<()> {
+        let mut read = Vec::new();
+        for (name, base) in &self.places {
+            let away = |why: String| PortError::Unreachable { system: format!("the counters at {name}"), why, may_have_happened: false };
+            let unreadable = |why: &str| PortError::Unreadable { system: format!("the counters at {name}"), why: why.into() };
+            let url = http::join(base, &["metrics"]).map_err(|e| away(e.to_string()))?;
+            let call = Call { calls: Calls::Reading, method: Method::GET, url, bearer: None, headers: &[], body: None };
+            let reply = self.http.send(call).await.map_err(|e| away(e.to_string()))?;
+            if !reply.is_success() {
+                return Err(away(format!("status {}; is this its listener for metrics?", reply.status)));
+            }
+            let at = reply.date.ok_or_else(|| unreadable("it tells no time"))?;
+            let counters = scrape::parse(&String::from_utf8_lossy(&reply.body)).ok_or_else(|| unreadable("a counter cannot be read"))?;
+            read.push((name.clone(), at.plus(HALF), counters));
+        }
+        let mut kept = self.history.try_borrow_mut().map_err(|_| self.busy("it is being read already"))?;
+        let history = kept.get_or_insert_with(|| self.remembered());
+        for (name, at, counters) in read {
+            history.add(&name, at, counters);
+        }
+        let text = serde_json::to_vec(&*history).map_err(|e| self.busy(&e.to_string()))?;
+        // What cannot be kept shortens what a later process knows, and nothing else.
+        let _kept = atomic::replace(&self.memory, &text, &atomic::Options::tagged("usage"));
+        Ok(())
+    }
+
+    fn remembered(&self) -> History {
+        std::fs::read(&self.memory).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    fn busy(&self, why: &str) -> PortError {
+        PortError::Unreachable { system: "the counters of AISIX".into(), why: why.into(), may_have_happened: false }
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&History) -> T) -> Result<T> {
+        let kept = self.history.try_borrow().map_err(|_| self.busy("it is being read already"))?;
+        kept.as_ref().map(what).ok_or_else(|| self.busy("nothing was read yet"))
+    }
+}
+
+impl UsageSource for AisixUsage {
+    async fn describe(&self) -> Result<UsagePlan> {
+        self.look().await?;
+        Ok(UsagePlan {
+            kind: UsageKind::Counters,
+            sees_refused: true,
+            names_caller: true,
+            lag: LAG,
+            shards: self.names(),
+            reaches: self.with(|history| history.reaches(&self.names()))?,
+            source: "the counters of every AISIX process, by provider key and caller key".into(),
+        })
+    }
+
+    async fn read(&self, query: UsageQuery<'_>) -> Result<UsageTable> {
+        self.look().await?;
+        let mut table: UsageTable = self.with(|history| history.table(&query, &self.names(), |id| unescape(id.as_str())))?;
+        table.lag = LAG;
+        let window = |at: Time| at.rfc3339();
+        table.query = format!(
+            "GET /metrics of each process, aisix_proxy_requests_total by provider_key_id and api_key_id, from {} to {}",
+            window(query.from),
+            window(query.to)
+        );
+        Ok(table)
+    }
+}
