@@ -51,6 +51,8 @@ pub(crate) struct Policy<'a> {
     pub(crate) model: &'a str,
     pub(crate) accept: &'a str,
     pub(crate) drain: &'a str,
+    /// More items that the evidence must have.
+    pub(crate) evidence: &'a str,
 }
 
 impl Place {
@@ -91,7 +93,7 @@ rotation:
   owner: team-a
   environment: development
   reason: scheduled
-  evidence: {{ auth_error_check: required, old_key_negative_test: required }}
+  evidence: {{ old_key_negative_test: required{evidence} }}
 gateway: {gateway}
 slots: [{{ file: {{ path: {dir}/.env, name: KEY }} }}]
 consumers:
@@ -106,6 +108,7 @@ accept: [local_state{accept}]
             model = policy.model,
             accept = policy.accept,
             drain = policy.drain,
+            evidence = policy.evidence,
         );
         fs::write(self.file(), text).unwrap();
     }
@@ -125,22 +128,40 @@ accept: [local_state{accept}]
         self.keyroll(&["plan", "policy.yaml"])
     }
 
-    pub(crate) fn run(&self) -> Said {
-        self.keyroll(&["run", "--wait", "policy.yaml"])
+    /// From the plan to wherever it gets in this time.
+    pub(crate) fn run(&self, seconds: u32) -> Said {
+        self.keyroll(&["--timeout", &format!("{seconds}s"), "run", "--wait", "policy.yaml"])
     }
 
-    pub(crate) fn until(&self, phase: &str) -> Said {
-        self.keyroll(&["run", "--wait", "--until", phase, "policy.yaml"])
-    }
-
-    /// Goes on, after what no usage here can show was waived by name.
-    pub(crate) fn finish(&self) -> Said {
+    /// Up to the end of flip, and what no usage here can show waived by name: from here on a run goes on by itself.
+    pub(crate) fn flipped(&self) {
+        self.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "flip", "policy.yaml"]).ends(11);
         let run = self.run_id();
-        for point in ["drained", "before_disable"] {
+        for point in ["drained", "before_disable", "before_delete"] {
             let waiver = format!("{point}/unknown_callers");
             self.keyroll(&["--timeout", "1s", "amend", &run, "--waive", &waiver, "--reason", "its usage names no callers"]);
         }
-        self.keyroll(&["--timeout", "60s", "resume", "--wait", &run])
+    }
+
+    pub(crate) fn resume(&self, seconds: u32) -> Said {
+        self.keyroll(&["--timeout", &format!("{seconds}s"), "resume", "--wait", &self.run_id()])
+    }
+
+    /// A whole rotation.
+    pub(crate) fn rotate(&self) {
+        self.flipped();
+        let ended = |r: &Value| r.get("finished").is_some();
+        if !self.records().iter().any(ended) {
+            self.resume(60).ends(0);
+        }
+        assert!(self.records().iter().any(|r| r["finished"]["end"] == "done"), "{:?}", self.records().last());
+    }
+
+    /// Back from hold.
+    pub(crate) fn roll_back(&self) {
+        self.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "flip", "policy.yaml"]).ends(11);
+        assert_ne!(self.slot(), self.old);
+        self.keyroll(&["--timeout", "60s", "rollback", "--wait", &self.run_id()]).ends(0);
     }
 
     pub(crate) fn run_id(&self) -> String {
@@ -220,4 +241,32 @@ pub(crate) fn chat(data: &str, key: &str, model: &str, app: &str) -> Option<(u16
     stream.read_to_string(&mut answer).ok()?;
     let status = answer.split(' ').nth(1)?.parse().ok()?;
     Some((status, answer))
+}
+
+/// One request of anybody; its status and the body.
+pub(crate) fn ask(method: &str, url: &str, headers: &str, body: &str) -> (u16, String) {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let head = format!(
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\n{headers}{kind}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+/// What a command said is looked into.
+pub(crate) trait Says {
+    /// This stands in what it said or complained.
+    fn says(&self, text: &str) -> &Self;
+}
+
+impl Says for Said {
+    fn says(&self, text: &str) -> &Self {
+        assert!(self.out.contains(text) || self.err.contains(text), "{text:?} is missing\nstdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
 }

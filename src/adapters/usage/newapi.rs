@@ -101,7 +101,8 @@ impl NewApiUsage {
         let rows: Vec<&Row> = read.iter().flat_map(|rows| &rows.rows).collect();
         let shown = rows.iter().any(|row| row.request.is_some());
         let calls = self.settings.ledger.calls().into_iter().rev();
-        let open = calls.filter(|call| call.at >= query.from && query.own.contains_key(&call.request) && !own.exact.contains_key(&call.request));
+        let open =
+            calls.filter(|call| call.at >= query.from && query.own.contains_key(&call.request) && !own.exact.contains_key(&call.request));
         let mut unknown: usize = 0;
         for call in open.collect::<Vec<_>>() {
             if shown {
