@@ -2,8 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-mod check;
 pub mod azure;
+mod check;
 pub mod command;
 mod file;
 #[cfg(feature = "github")]
