@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// One place where people are told.
 enum Place {
     Command(Vec<String>),
-    Webhook(Hook),
+    Webhook(Box<Hook>),
     Summary(PathBuf),
 }
 
@@ -40,7 +40,7 @@ impl Notices {
         for place in written {
             match place {
                 Written::Command(argv) => places.push(Place::Command(argv.clone())),
-                Written::Webhook(hook) => places.push(Place::Webhook(Hook::new(hook.clone()))),
+                Written::Webhook(hook) => places.push(Place::Webhook(Box::new(Hook::new(hook.as_ref().clone())))),
                 // Outside of such a job there is no summary, and nothing is wrong.
                 Written::GithubSummary(_) => places.extend(summary::file().map(Place::Summary)),
                 Written::Stderr(_) => {}

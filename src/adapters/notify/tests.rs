@@ -58,7 +58,7 @@ fn tell(hook: &str, port: u16, notice: &Notice) -> (Result<()>, Rc<References>) 
     let text = hook.replace("$URL", &format!("{{\"file\": {:?}}}", file.to_str().unwrap()));
     let hook: Webhook = serde_json::from_str(&text).unwrap();
     let references = references();
-    let notices = Notices::new(&[Written::Webhook(hook)], references.clone());
+    let notices = Notices::new(&[Written::Webhook(Box::new(hook))], references.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     (runtime.block_on(notices.tell(notice)), references)
 }
@@ -85,7 +85,7 @@ fn the_generic_form_and_the_one_of_slack() {
 #[test]
 fn only_the_events_that_are_asked_for() {
     let (port, hears) = double(NO_BODY);
-    tell(r#"{"url": $URL, "events": ["done", "stuck"]}"#, port, &notice("waits")).0.unwrap();
+    tell(r#"{"url": $URL, "events": ["finished", "stuck"]}"#, port, &notice("waits")).0.unwrap();
     tell(r#"{"url": $URL, "events": ["parked"]}"#, port, &notice("this one")).0.unwrap();
     assert_eq!(hears.recv().unwrap().1["text"], "this one");
     assert!(hears.try_recv().is_err());

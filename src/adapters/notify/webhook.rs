@@ -25,7 +25,7 @@ impl Hook {
 
     /// Tells it once. No redirect is followed, and nothing is sent again.
     pub(super) async fn tell(&self, notice: &Notice, references: &References) -> Result<()> {
-        if !self.written.events.is_empty() && !self.written.events.iter().any(|e| e.as_str() == notice.event) {
+        if !self.written.events.is_empty() && !self.written.events.iter().any(|e| e.word() == notice.event) {
             return Ok(());
         }
         let address = references.resolve(&self.written.url).await?;

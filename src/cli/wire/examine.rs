@@ -7,7 +7,7 @@ use crate::adapters::reference::{self, References};
 use crate::cli::clock;
 use crate::cli::fault::{Fault, exit};
 use crate::cli::out::Out;
-use crate::journal::StateDir;
+use crate::journal::{StateDir, StateError};
 use crate::plan::{self, Selector};
 use crate::policy::Policy;
 use crate::policy::model::gateway::Gateway;
@@ -24,7 +24,7 @@ use std::rc::Rc;
 /// One system, and what was found there.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct System {
-    /// `slot`, `gateway`, `endpoint`, `usage`, `consumer`, `notify`, `reference`.
+    /// `state`, `slot`, `gateway`, `endpoint`, `usage`, `consumer`, `notify`, `reference`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -35,6 +35,22 @@ pub(crate) struct System {
 impl System {
     fn new(kind: &'static str, name: impl Into<String>, findings: Vec<Finding>) -> Self {
         Self { kind, name: name.into(), findings }
+    }
+
+    /// Where runs are kept. `keyless`: it is shared, and no fingerprint key of the organisation is named.
+    pub(crate) fn state(place: &std::path::Path, checked: Result<String, StateError>, keyless: bool) -> Self {
+        let mut findings = vec![match checked {
+            Ok(said) => Finding::good(About::Reach, said),
+            Err(e) => of_fault(&Fault::from(e)),
+        }];
+        if keyless {
+            findings.push(Finding::bad(
+                About::Setup,
+                "state that several machines share needs a fingerprint key of the organisation: values could not be compared",
+                "name one: `evidence_out: { fingerprint_key: { env: NAME } }`",
+            ));
+        }
+        Self::new("state", clean_to(&place.display().to_string(), 200), findings)
     }
 
     /// The worst of it.

@@ -260,15 +260,17 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             urls.push(("gateway.http.url".to_owned(), &gateway.url));
             urls.extend(gateway.data.urls.iter().enumerate().map(|(index, url)| (format!("gateway.http.data.urls[{index}]"), url)));
         }
+        Some(named @ (Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway))) => {
+            urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", named.kind()), url)));
+        }
+        Some(Gateway::NewApi(gateway)) => {
+            let written = [("url", &gateway.url), ("data", &gateway.data)];
+            urls.extend(written.iter().filter_map(|(name, url)| Some((format!("gateway.new_api.{name}"), url.as_ref()?))));
+        }
         Some(Gateway::Aisix(gateway)) => urls.extend(gateway.urls()),
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
-            if let Gateway::LlmGateway(gateway)
-            | Gateway::OpenRouter(gateway)
-            | Gateway::ARouter(gateway)
-            | Gateway::NewApi(gateway)
-            | Gateway::Manual(gateway) = other
-            {
+            if let Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) = other {
                 urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));
             }
         }

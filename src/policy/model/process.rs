@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Nothing, gate::Window, reference::Ref};
-use crate::policy::scalar::{Moment, Name, Period, TimeOfDay, Url, Zone};
+use crate::policy::scalar::{Moment, Period, TimeOfDay, Url, Zone};
 
 /// The phases, as the policy writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -128,7 +128,7 @@ pub enum Notify {
     /// A program, with the record as JSON on its standard input.
     Command(#[schemars(length(min = 1))] Vec<String>),
     /// An address; webhook addresses are secrets, so this is a reference.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// The summary of a job in GitHub Actions; nothing elsewhere.
     #[serde(rename = "github_summary")]
     GithubSummary(Nothing),
@@ -147,9 +147,9 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000))]
     pub template: Option<String>,
-    /// Only these events, such as `parked`, `asked`, `stuck`, `done`; all when absent.
+    /// Only these events; all when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub events: Vec<Name>,
+    pub events: Vec<NoticeEvent>,
 }
 
 impl Webhook {
@@ -160,6 +160,38 @@ impl Webhook {
     pub fn unknown_placeholder(&self) -> Option<&str> {
         let pieces = self.template.as_deref().unwrap_or_default().split('{').skip(1);
         pieces.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).find(|name| !Self::PLACEHOLDERS.contains(name))
+    }
+}
+
+/// What people are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "the words of a notice")]
+pub enum NoticeEvent {
+    Moved,
+    Turned,
+    Reopened,
+    Asked,
+    Emergency,
+    Parked,
+    Stuck,
+    Finished,
+}
+
+impl NoticeEvent {
+    /// The word that a notice carries.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Turned => "turned",
+            Self::Reopened => "reopened",
+            Self::Asked => "asked",
+            Self::Emergency => "emergency",
+            Self::Parked => "parked",
+            Self::Stuck => "stuck",
+            Self::Finished => "finished",
+        }
     }
 }
 
