@@ -7,6 +7,8 @@ mod gateway;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod litellm;
+mod newapi;
+mod openrouter;
 mod optional;
 mod sandbox;
 mod store;

@@ -260,26 +260,31 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
             urls.push(("gateway.http.url".to_owned(), &gateway.url));
             urls.extend(gateway.data.urls.iter().enumerate().map(|(index, url)| (format!("gateway.http.data.urls[{index}]"), url)));
         }
+        Some(named @ (Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway))) => {
+            urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", named.kind()), url)));
+        }
+        Some(Gateway::NewApi(gateway)) => {
+            let written = [("url", &gateway.url), ("data", &gateway.data)];
+            urls.extend(written.iter().filter_map(|(name, url)| Some((format!("gateway.new_api.{name}"), url.as_ref()?))));
+        }
         Some(Gateway::Aisix(gateway)) => urls.extend(gateway.urls()),
         Some(Gateway::Sandbox(_)) | None => {}
         Some(other) => {
-            if let Gateway::LlmGateway(gateway)
-            | Gateway::OpenRouter(gateway)
-            | Gateway::ARouter(gateway)
-            | Gateway::NewApi(gateway)
-            | Gateway::Manual(gateway) = other
-            {
+            if let Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) = other {
                 urls.extend(gateway.url.as_ref().map(|url| (format!("gateway.{}.url", other.kind()), url)));
             }
         }
     }
     for (index, slot) in policy.slots.iter().enumerate() {
-        if let Slot::Vault(place) = slot {
-            urls.extend(place.address.as_ref().map(|url| (format!("slots[{index}].vault.address"), url)));
-        }
-        if let Slot::Aws(place) = slot {
-            urls.extend(place.endpoint.as_ref().map(|url| (format!("slots[{index}].aws.endpoint"), url)));
-        }
+        let (field, url) = match slot {
+            Slot::Vault(place) => ("address", place.address.as_ref()),
+            Slot::Azure(place) => ("vault", Some(&place.vault)),
+            Slot::Github(place) => ("url", place.url.as_ref()),
+            Slot::Gcp(place) => ("url", place.url.as_ref()),
+            Slot::Vercel(place) => ("url", place.url.as_ref()),
+            Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => continue,
+        };
+        urls.extend(url.map(|url| (format!("slots[{index}].{}.{field}", slot.kind()), url)));
     }
     for (path, url) in urls {
         if url.is_insecure() {
