@@ -5,7 +5,7 @@ mod jsonl;
 mod litellm;
 mod nothing;
 
-pub use aisix::AisixUsage;
+pub use aisix::{AisixUsage, AisixWatches};
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
 pub use nothing::NoUsage;

@@ -9,6 +9,7 @@ mod documents;
 mod etcd;
 mod ids;
 mod live;
+mod own;
 mod prober;
 mod store;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 
 pub use admin::AdminAccess;
 pub use etcd::EtcdAccess;
+pub use own::OwnCalls;
 pub use prober::AisixProber;
 
 use super::wire::Http;
@@ -63,6 +65,8 @@ pub struct AisixSettings {
     pub ca_pem: Option<Vec<u8>>,
     /// Restrictions that are not known are compared by their fingerprint.
     pub fingerprints: Rc<FingerprintKey>,
+    /// Learns the calls that are made here.
+    pub own: OwnCalls,
 }
 
 /// Where resources are changed.
@@ -103,7 +107,7 @@ pub fn aisix(settings: AisixSettings) -> std::result::Result<(AisixGateway, Aisi
         |(proxy, _, log): &(String, String, Option<String>)| EndpointFacts { endpoint: Endpoint::new(plain(proxy)), shard: log.clone() };
     let endpoints: Vec<EndpointFacts> = settings.replicas.iter().map(facts).collect();
     let addresses = endpoints.iter().map(|e| e.endpoint.clone()).collect();
-    let prober = AisixProber::new(keys, store.clone(), addresses, settings.call_timeout, settings.ca_pem);
+    let prober = AisixProber::new(keys, store.clone(), addresses, settings.own, Http::new(settings.call_timeout, settings.ca_pem));
     let gateway = AisixGateway {
         store,
         keys,
