@@ -3,10 +3,11 @@
 use crate::adapters::gateway::wire::{Call, Http, Reply};
 use crate::ports::{PortError, Result};
 use crate::rotation::{Endpoint, Span, Time};
+use crate::support::clock;
 use crate::support::http::{self, Calls, HttpProblem};
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A process that is behind is asked again after this long.
 const AGAIN: Duration = Duration::from_millis(60);
@@ -129,7 +130,7 @@ impl Replicas {
 
     /// Waits until every process has taken this and serves these documents. What was written stays written when they do not.
     pub(super) async fn wait(&self, landed: &Landed, wrote: &[(&str, &str)]) -> Result<()> {
-        let began = Instant::now();
+        let began = clock::boot_millis();
         for replica in &self.all {
             loop {
                 let why = match self.status(replica).await {
@@ -144,10 +145,10 @@ impl Replicas {
                     Ok(_) => "it has not taken the change".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                if began.elapsed() >= self.within.std() {
+                if clock::boot_millis().saturating_sub(began) >= self.within.0 {
                     return Err(stored(replica, &format!("{why} within {}", self.within)));
                 }
-                tokio::time::sleep(AGAIN).await;
+                clock::pause(AGAIN).await;
             }
         }
         Ok(())

@@ -27,6 +27,7 @@ use crate::rotation::{
     Span, Time,
 };
 use crate::secret::{FingerprintKey, sha256_hex};
+use crate::support::clock;
 use crate::support::http::HttpProblem;
 use crate::support::text::clean_to;
 use admin::AdminStore;
@@ -184,7 +185,7 @@ impl AisixGateway {
                     let why = format!("the gateway at {who} {difference}: is this its store, and its prefix?");
                     return Err(self.refused("compare the gateway with its store", why));
                 }
-                tokio::time::sleep(CALM).await;
+                clock::pause(CALM).await;
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ pub(super) fn judge_provider(probe: &Probe, reply: &Reply) -> CallClass {
 }
 
 /// The same request twice may be answered from a cache, which says nothing about the credential.
-fn unlike_any_other(body: &mut Value, request: &RequestId) {
+pub(super) fn unlike_any_other(body: &mut Value, request: &RequestId) {
     let text = json!(format!("ping {request}"));
     if let Some(content) = body.pointer_mut("/messages/0/content")
         && content == "ping"
