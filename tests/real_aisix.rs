@@ -6,6 +6,8 @@
 mod aisix;
 #[path = "real_aisix/between.rs"]
 mod between;
+#[path = "real_aisix/by_file.rs"]
+mod by_file;
 mod common;
 #[path = "servers/etcd.rs"]
 mod etcd;

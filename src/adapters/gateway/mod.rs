@@ -10,7 +10,7 @@ mod tests;
 pub(super) mod wire;
 
 pub use aisix::{
-    AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN,
+    AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, FileAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN,
     OwnCalls as AisixOwnCalls, aisix,
 };
 pub use http::{HttpGatewayDriver, HttpProber, described};

@@ -2,7 +2,7 @@
 
 use super::gateway::{Connected, OwnLog, Tools};
 use crate::adapters::gateway::{
-    AISIX_LIVE_WITHIN, AdminAccess, AisixOwnCalls, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, aisix,
+    AISIX_LIVE_WITHIN, AdminAccess, AisixOwnCalls, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, FileAccess, aisix,
 };
 use crate::adapters::usage::{AisixUsage, AisixWatches, AnyUsage, JsonlUsage};
 use crate::cli::fault::{Fault, exit};
@@ -12,6 +12,7 @@ use crate::rotation::Span;
 use crate::secret::{SecretText, sha256_hex};
 use crate::support::own_call;
 use crate::usage::{AisixCaller, Mapping, Ours, Settings, Shape};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// A line is written when its request has ended, with a time in whole seconds.
@@ -28,7 +29,7 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &Aisix) -> Result<Connec
         Some(reference) => Some(tools.admin(reference).await?),
         None => None,
     };
-    let store = store(written, admin.as_ref())?;
+    let store = store(tools, written, admin.as_ref())?;
     let plain = |url: &str| url.trim_end_matches('/').to_owned();
     let replicas: Vec<(String, String, Option<String>)> =
         written.replicas.iter().map(|r| (plain(r.proxy.as_str()), plain(r.status.as_str()), r.log.clone())).collect();
@@ -59,7 +60,7 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &Aisix) -> Result<Connec
     })
 }
 
-fn store(written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Fault> {
+fn store(tools: &Tools<'_>, written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Fault> {
     match &written.resources {
         Resources::Etcd(etcd) => {
             let login = match (&etcd.user, admin) {
@@ -81,9 +82,12 @@ fn store(written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Faul
             }
             Ok(AisixStore::Admin(AdminAccess { url: api.url.as_str().to_owned(), key: key.duplicate() }))
         }
-        Resources::File(_) => {
-            Err(Fault::new(exit::REFUSED, "change the resources of AISIX in a file: not in this build").hint("`resources: { etcd: … }`"))
-        }
+        Resources::File(file) => Ok(AisixStore::File(FileAccess {
+            path: PathBuf::from(&file.path),
+            reload: file.reload.clone(),
+            withhold: tools.references.withhold.clone(),
+            scrubber: tools.scrubber.clone(),
+        })),
     }
 }
 

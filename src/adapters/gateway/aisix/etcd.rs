@@ -163,7 +163,7 @@ impl EtcdStore {
         // A row without an id is no row: no gateway takes it.
         let documents = rows.into_iter().filter_map(document).filter(|d| !d.id.is_empty()).collect();
         let notes: BTreeMap<_, _> = notes.into_iter().filter_map(note).collect();
-        Ok(Resources { revision, documents, notes })
+        Ok(Resources { revision, digest: String::new(), documents, notes })
     }
 
     /// Makes a row with its note, if there is none of this id and the one that it is copied from has not changed.

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// A process that is behind is asked again after this long.
 const AGAIN: Duration = Duration::from_millis(60);
 
+/// A file that is refused for so long, in milliseconds, is not one that is just being read.
+const GRACE: u64 = 1000;
+
 /// One process.
 pub(super) struct Replica {
     /// Its proxy listener.
@@ -138,8 +141,12 @@ impl Replicas {
                         None => break,
                         Some(why) => return Err(stored(replica, &format!("it does not serve the document as it is now ({why})"))),
                     },
-                    Ok(status) if matches!(landed, Landed::File(_)) && status.state == "out_of_sync" => {
-                        "it refuses the file and goes on with the one before".to_owned()
+                    Ok(status) if refuses(landed, &status) && clock::boot_millis().saturating_sub(began) >= GRACE => {
+                        return Err(PortError::Refused {
+                            system: format!("the gateway at {}", replica.endpoint),
+                            action: "take the file".into(),
+                            why: "it goes on with the one before".into(),
+                        });
                     }
                     Ok(status) if !status.source.connected => "it is not connected to its store".to_owned(),
                     Ok(_) => "it has not taken the change".to_owned(),
@@ -153,6 +160,11 @@ impl Replicas {
         }
         Ok(())
     }
+}
+
+/// The whole file is refused.
+fn refuses(landed: &Landed, status: &Status) -> bool {
+    matches!(landed, Landed::File(_)) && status.state == "out_of_sync"
 }
 
 /// The change is in the store, and not everywhere in force.

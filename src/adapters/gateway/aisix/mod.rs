@@ -7,6 +7,7 @@
 mod admin;
 mod documents;
 mod etcd;
+mod file;
 mod ids;
 mod live;
 mod own;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use admin::AdminAccess;
 pub use etcd::EtcdAccess;
+pub use file::FileAccess;
 pub use own::OwnCalls;
 pub use prober::AisixProber;
 
@@ -33,6 +35,7 @@ use crate::support::text::clean_to;
 use admin::AdminStore;
 use documents::{Document, Naming, Resources};
 use etcd::EtcdStore;
+use file::FileStore;
 use live::{Landed, Replicas};
 use std::rc::Rc;
 use store::{Keys, Store};
@@ -76,6 +79,8 @@ pub enum AisixStore {
     Etcd(EtcdAccess),
     /// Through the admin listener, up to 0.8.2.
     Admin(AdminAccess),
+    /// In a file.
+    File(FileAccess),
 }
 
 /// The admin side.
@@ -103,6 +108,7 @@ pub fn aisix(settings: AisixSettings) -> std::result::Result<(AisixGateway, Aisi
     let store = Rc::new(match settings.store {
         AisixStore::Etcd(access) => Store::Etcd(EtcdStore::new(access, http())?),
         AisixStore::Admin(access) => Store::Admin(AdminStore::new(access, http())?),
+        AisixStore::File(access) => Store::File(FileStore::new(access)),
     });
     let facts =
         |(proxy, _, log): &(String, String, Option<String>)| EndpointFacts { endpoint: Endpoint::new(plain(proxy)), shard: log.clone() };
@@ -193,7 +199,16 @@ impl AisixGateway {
 
     /// A change is in the store: it is done when all processes serve it.
     async fn live(&self, landed: &Landed, kind: &str, id: &str) -> Result<()> {
-        self.replicas.wait(landed, &[(kind, id)]).await
+        let waited = self.replicas.wait(landed, &[(kind, id)]).await;
+        if let Err(PortError::Refused { .. }) = &waited {
+            // A file that no process takes would stop each of them at its next start.
+            let unsure = |why: String| PortError::Unreachable { system: self.system(), why, may_have_happened: true };
+            let Some(before) = self.store.take_back().await? else {
+                return Err(unsure("the processes refuse the file, and it is not as it was written any more: look at it".into()));
+            };
+            self.replicas.wait(&before, &[]).await.map_err(|e| unsure(e.to_string()))?;
+        }
+        waited
     }
 
     /// When a new key ends, where the old one does: its own length of life from now on, never the old one's day.
@@ -222,6 +237,9 @@ fn difference(status: &live::Status, all: &Resources, direct: bool) -> Option<St
         if applied.applied_revision < newest || !status.rejected.is_empty() || !status.source.connected {
             return None;
         }
+    }
+    if status.source.kind == "file" && applied.config_hash != all.digest {
+        return Some("has not taken the file as it is now (send it SIGHUP)".into());
     }
     for kind in ["api_keys", "provider_keys", "models"] {
         let (serves, holds) = (applied.resource_counts.get(kind)?, all.of(kind).count());
@@ -299,7 +317,8 @@ impl Gateway for AisixGateway {
             return Err(self.refused(ACTION, why));
         }
         let ends = self.ends(request.like).await?;
-        let naming = Naming { name: request.name, marker: request.marker, inside: self.store.marks_inside() };
+        let naming =
+            Naming { name: request.name, marker: request.marker, inside: self.store.marks_inside(), unique: self.store.names_are_ids() };
         let Some(fields) = documents::like(self.keys, old, value, &naming, ends) else {
             return Err(self.refused(ACTION, "the old key's row is no JSON object"));
         };
@@ -385,7 +404,7 @@ impl Gateway for AisixGateway {
             let status = self.replicas.status(replica).await?;
             for (name, document) in all.models() {
                 let at = document.text("provider_key_id");
-                let taken = self.store.source() != "etcd" || status.has(&Landed::Revision(document.revision));
+                let taken = status.has(&self.store.landed(&all, document));
                 let good = status.rejects(&document.kind, &document.id).or_else(|| status.rejects(Keys::Provider.kind(), at)).is_none();
                 let id = if taken && good { ids::shown(at) } else { None };
                 served.push((replica.endpoint.clone(), name, id.unwrap_or_else(|| KeyId::new("none"))));
@@ -406,7 +425,7 @@ impl Gateway for AisixGateway {
         let key = self.find(&all, to, ACTION)?;
         for replica in &self.replicas.all {
             let status = self.replicas.status(replica).await?;
-            let there = self.store.source() != "etcd" || status.has(&Landed::Revision(key.revision));
+            let there = status.has(&self.store.landed(&all, key));
             if !there || status.rejects(&key.kind, &key.id).is_some() {
                 return Err(self.refused(ACTION, format!("the gateway at {} does not serve the key yet", replica.endpoint)));
             }

@@ -18,7 +18,10 @@ fn only_the_gateways_own_word_refuses_a_caller() {
     assert_eq!([class(401, "invalid_api_key", "api_key_disabled"), class(401, "invalid_api_key", "")], [CallClass::Refused; 2]);
     // The provider refuses the gateway, a wall in between refuses everybody, a limit refuses nobody.
     assert_eq!(class(401, "upstream_error", "invalid_api_key"), CallClass::UpstreamFault);
-    assert_eq!([class(401, "proxy", ""), class(400, "invalid_request_error", ""), class(404, "model_not_found", "")], [CallClass::Unknown; 3]);
+    assert_eq!(
+        [class(401, "proxy", ""), class(400, "invalid_request_error", ""), class(404, "model_not_found", "")],
+        [CallClass::Unknown; 3]
+    );
     assert_eq!((class(403, "permission_denied", ""), class(429, "rate_limited", "")), (CallClass::Forbidden, CallClass::OverLimit));
     let class = |status, kind, code| judge_provider(&probe, &reply(status, kind, code));
     assert_eq!([class(401, "invalid_request_error", "invalid_api_key"), class(401, "authentication_error", "")], [CallClass::Refused; 2]);
