@@ -6,6 +6,8 @@
 mod aws;
 #[path = "aws/careless.rs"]
 mod careless;
+#[path = "aws/check.rs"]
+mod check;
 #[path = "servers/proxy.rs"]
 mod proxy;
 #[path = "aws/refusals.rs"]
@@ -22,6 +24,11 @@ use world::Service;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A port that nobody listens on.
+fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

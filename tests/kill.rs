@@ -83,8 +83,9 @@ fn main() {
     if wanted >= 40 {
         for effect in EFFECTS {
             let [begin, end] = counts.by_effect.get(effect).copied().unwrap_or_default();
-            if begin + end == 0 {
-                failed.push(format!("no kill landed at {effect}"));
+            // A process may end before its kill; with more kills there is a next time for each place.
+            if begin + end == 0 || (wanted >= 120 && begin.min(end) == 0) {
+                failed.push(format!("no kill landed at the begin or the end of {effect}"));
             }
         }
         for phase in PHASES {
@@ -133,11 +134,11 @@ struct Aim {
 }
 
 fn aim(n: usize) -> Option<Aim> {
-    // Two of three are aimed, each effect in turn, alternately after its begin and after its end.
-    if n % 3 == 2 {
+    // Three of four are aimed, each effect in turn, alternately after its begin and after its end: forty reach each of the thirty places.
+    if n % 4 == 3 {
         return None;
     }
-    let k = n / 3 * 2 + n % 3;
+    let k = n / 4 * 3 + n % 4;
     let effect = EFFECTS[k % EFFECTS.len()];
     let end = (k / EFFECTS.len()) % 2 == 1;
     let back_from = match effect {
@@ -249,7 +250,7 @@ impl Lane {
                 line.map(|at| (now - at <= AIMED_MS, Some((aim.effect, aim.end))))
             }
             None => {
-                if n % 6 == 2 {
+                if n % 8 == 3 {
                     // The canary is over in a blink: wait for it, then anywhere in the next moment.
                     wait_for(&journal, &mut running, |r| r["moved"]["to"] == "canary");
                     thread::sleep(Duration::from_millis(self.random(20)));

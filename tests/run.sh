@@ -154,8 +154,8 @@ for policy in runbooks/*.yaml examples/*.yaml; do
     step "lint $policy" 10 "$keyroll" lint "$policy"
 done
 
-say "every fault of the sandbox"
-step "drill" 300 "$keyroll" drill --quiet
+say "every fault of the sandbox, with all checks and with the one meant for it taken out"
+step "drill --without" 300 "$keyroll" drill --without --quiet
 
 say "the simulator"
 # A short run cannot fill every cell of the matrix; the million must.

@@ -52,7 +52,8 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn every_deliberate_mistake_is_caught() {
     let prepared = campaign::prepare().unwrap();
-    let missed: Vec<_> = keyroll::bugs::Bug::ALL.into_iter().filter(|bug| campaign::hunt(&prepared, *bug, 12_000).1.is_none()).collect();
+    let missed: Vec<_> =
+        keyroll::bugs::Bug::ALL.into_iter().filter(|bug| campaign::hunt(&prepared, *bug, 12_000).broke.is_none()).collect();
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }
 

@@ -50,12 +50,12 @@ fn bugs(args: &Args) -> ExitCode {
     let Ok(prepared) = campaign::prepare() else { return ExitCode::FAILURE };
     let mut missed = 0;
     for bug in keyroll::bugs::Bug::ALL {
-        let (runs, found) = campaign::hunt(&prepared, bug, args.runs);
-        match found {
-            Some(what) => println!("{bug:?}: caught after {runs} runs, {what}"),
-            None => {
+        let hunt = campaign::hunt(&prepared, bug, args.runs);
+        match (&hunt.broke, &hunt.stalled) {
+            (Some(found), _) => println!("{bug:?}: caught after {} runs, {}", hunt.runs, broken(found)),
+            (None, stalled) => {
                 missed += 1;
-                println!("{bug:?}: MISSED in {runs} runs");
+                println!("{bug:?}: MISSED in {} runs; stalled: {stalled:?}", hunt.runs);
             }
         }
     }
@@ -198,8 +198,11 @@ fn report(args: &Args, tally: &Tally, stride: u32, seconds: f64, complete: bool)
     let doubles = if stride == 1 { "all double deaths".to_owned() } else { format!("every {stride}th double death") };
     println!("all single deaths and {doubles} of {} scenarios, the rest sampled", campaign::EXHAUSTIVE);
     println!("{seconds:.1} s, {:.0} runs a second on {} threads", tally.runs as f64 / seconds, args.threads);
-    for found in tally.found.iter().take(40) {
+    for found in &tally.found {
         println!("{}", broken(found));
+    }
+    for ((violation, scenario), n) in &tally.kinds {
+        println!("{n} runs broke promise {}: {} ({})", violation.promise, violation.what, scenario.name());
     }
     for stalled in tally.stalled.iter().take(10) {
         println!("STALLED {stalled}");

@@ -40,8 +40,8 @@ impl References {
             },
             Ref::File(path) => {
                 let mut text = zeroize::Zeroizing::new(String::new());
-                let file = std::fs::File::open(path).map_err(|e| failed(e.kind().to_string()))?;
-                file.take(LONGEST).read_to_string(&mut text).map_err(|e| failed(e.kind().to_string()))?;
+                let file = std::fs::File::open(path).map_err(|e| failed(unreadable(&e)))?;
+                file.take(LONGEST).read_to_string(&mut text).map_err(|e| failed(unreadable(&e)))?;
                 SecretText::new(text.as_str())
             }
             Ref::Command(argv) => self.command(argv, &failed).await?,
@@ -74,6 +74,16 @@ impl References {
             return Err(failed(format!("the command failed: {}", finished.complaint)));
         }
         finished.secret().ok_or_else(|| failed("the command printed no single line".into()))
+    }
+}
+
+/// Why a file gave no secret, and what to do about it.
+fn unreadable(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file; put it back, or correct the policy".into(),
+        std::io::ErrorKind::PermissionDenied => "this user may not read the file; give it the right to, or run as its owner".into(),
+        std::io::ErrorKind::InvalidData => "the file is not text".into(),
+        other => format!("the file could not be read: {other}"),
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) struct Global {
     /// Stop waiting after this long, and park.
     #[arg(long, global = true, value_name = "DURATION")]
     pub timeout: Option<String>,
-    /// Where runs, claims, and journals live; a policy's `state:` or `.keyroll` when absent.
-    #[arg(long, global = true, env = "KEYROLL_STATE", value_name = "DIR")]
+    /// Where runs, claims, and journals live: a folder, or s3://BUCKET/PREFIX; a policy's `state:` or `.keyroll` when absent.
+    #[arg(long, global = true, env = "KEYROLL_STATE", value_name = "DIR|URL")]
     pub state: Option<PathBuf>,
 }
 
@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Report(Which),
     /// Show, export, or verify evidence.
     Evidence(Evidence),
+    /// Look at everything a rotation of this policy will need, and name what is in its way; changes nothing.
+    Doctor(PolicyOnly),
     /// The population of keys: what the gateway has, by age and owner.
     Keys(PolicyOnly),
     /// Keys and pending versions that no finished run accounts for.

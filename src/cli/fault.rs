@@ -83,6 +83,7 @@ impl From<StateError> for Fault {
             StateError::NoSuchRun { .. } | StateError::Ambiguous { .. } | StateError::UnsafeRun | StateError::Missing { .. } => {
                 Self::usage(what)
             }
+            StateError::Remote { .. } => Self::new(exit::UNREACHABLE, what),
             StateError::Journal(_) => Self::new(exit::STUCK, what),
             StateError::ReadOnly { .. } | StateError::Full { .. } | StateError::Io { .. } => {
                 Self::new(exit::INTERNAL, what).hint("`--state DIR` names another place for the state folder, for runs that begin there")

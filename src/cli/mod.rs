@@ -13,6 +13,7 @@ mod live;
 mod load;
 mod out;
 mod session;
+mod shared;
 mod signals;
 mod status;
 mod wire;
@@ -69,6 +70,7 @@ fn dispatch(cli: Cli, out: &Out) -> Result<u8, Fault> {
         Verb::Amend(args) => commands::people::amend(&args, global, out),
         Verb::Report(args) => commands::evidence::report(&args, global, out),
         Verb::Evidence(args) => commands::evidence::run(&args, global, out),
+        Verb::Doctor(args) => commands::doctor::run(&args, global, out),
         Verb::Keys(args) => commands::keys::keys(&args, global, out),
         Verb::Orphans(args) => commands::keys::orphans(&args, global, out),
         Verb::Freeze(args) => commands::state::freeze(&args, global, out),

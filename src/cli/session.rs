@@ -11,7 +11,7 @@ use super::{clock, load};
 use crate::engine::{Engine, Options, Stop};
 use crate::journal::{StateDir, Taker};
 use crate::policy::Policy;
-use crate::ports::Journal;
+use crate::ports::{Journal, Lock, Ports};
 use crate::rotation::{End, Holder, Kind, Phase, Plan, Point, Record, Run, RunId, Span, Verdict};
 use crate::support::clock as machine;
 use std::path::PathBuf;
@@ -39,18 +39,20 @@ pub(crate) fn attended(work: impl AsyncFnOnce(&Signal) -> Result<u8, Fault>) -> 
 
 /// Where state lives: the flag, else the policy, else `.keyroll`.
 pub(crate) fn state_path(global: &Global, policy: Option<&Policy>) -> Result<PathBuf, Fault> {
-    if let Some(path) = &global.state {
-        return Ok(path.clone());
-    }
-    let place =
-        policy.and_then(|p| p.state.as_ref()).and_then(|s| serde_json::to_value(s).ok()).and_then(|v| v.as_str().map(str::to_owned));
-    match place {
-        Some(url) if url.contains("://") && !url.starts_with("file://") => {
-            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: shared state is not in this build"))
-                .hint("a folder works: `state: .keyroll`, or `--state DIR`"))
+    let named = match (&global.state, policy.and_then(|p| p.state.as_ref())) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(place)) => serde_json::to_value(place).ok().and_then(|v| v.as_str().map(PathBuf::from)),
+        (None, None) => None,
+    };
+    let Some(path) = named else { return Ok(PathBuf::from(".keyroll")) };
+    match path.to_str() {
+        Some(url) if url.starts_with("s3://") => Ok(path),
+        Some(url) if url.starts_with("file://") => Ok(PathBuf::from(url.trim_start_matches("file://"))),
+        Some(url) if url.contains("://") => {
+            Err(Fault::new(exit::REFUSED, format!("keep state at {url}: this kind of shared state is not in this build"))
+                .hint("s3://BUCKET/PREFIX works, and so does a folder: `state: .keyroll`, or `--state DIR`"))
         }
-        Some(path) => Ok(PathBuf::from(path.strip_prefix("file://").unwrap_or(&path))),
-        None => Ok(PathBuf::from(".keyroll")),
+        Some(_) | None => Ok(path),
     }
 }
 
@@ -117,11 +119,13 @@ pub(crate) struct Held {
     pub run: Run,
     /// The lease came from another machine.
     pub taken_over: bool,
+    /// Where its state is.
+    pub state: StateDir,
 }
 
 /// Takes up a run from its journal.
 pub(crate) async fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: &Out, how: &How) -> Result<Held, Fault> {
-    let opened = state.resume_run(id, &taker(), clock::wall)?;
+    let opened = super::shared::resume(state, id, signal, out).await?;
     if opened.torn {
         out.say("  · the last journal line was torn by a crash and is cut off; nothing relied on it");
     }
@@ -130,7 +134,7 @@ pub(crate) async fn take_up(state: &StateDir, id: &RunId, signal: &Signal, out: 
     let mut wired = Wired::connect(&policy, state, Some(&run), signal, out).await?;
     let taken_over = opened.lease.taken_over();
     wired.hold(state, opened.lease, opened.journal, signal, &run, how.bundle.as_deref())?;
-    Ok(Held { wired, run, taken_over })
+    Ok(Held { wired, run, taken_over, state: state.clone() })
 }
 
 /// Begins a run of a plan: claims, lease, first record.
@@ -142,11 +146,18 @@ pub(crate) fn begin(state: &StateDir, plan: Plan, mut wired: Wired, signal: &Sig
     journal.append(&first).map_err(|e| Fault::new(exit::INTERNAL, e.to_string()))?;
     let run = Run::new(id, Arc::new(plan), plan_id);
     wired.hold(state, lease, journal, signal, &run, how.bundle.as_deref())?;
-    Ok(Held { wired, run, taken_over: false })
+    Ok(Held { wired, run, taken_over: false, state: state.clone() })
 }
 
 /// Goes on with a run until it ends or parks, and says how it stands.
 pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: bool, out: &Out) -> (Stop, Run) {
+    if let Some(end) = &held.run.ended {
+        // Somebody else finished it while the lease was waited for, or a kill came between the end and the release: nothing is written
+        // behind an end, else the run would be open again.
+        held.wired.lock().release();
+        publish(held, &held.run, out);
+        return (Stop::Finished(end.clone()), held.run.clone());
+    }
     let mut live = Live::new(out, step);
     let holder = taker().holder;
     let by = user();
@@ -173,7 +184,19 @@ pub(crate) async fn go_on(held: &mut Held, say: Say, options: Options, step: boo
         Err(stop) => (stop, held.run.clone()),
     };
     live.end();
+    if let Stop::Finished(_) = &stop {
+        publish(held, &run, out);
+    }
     (stop, run)
+}
+
+/// The evidence goes to where every machine finds it.
+fn publish(held: &Held, run: &Run, out: &Out) {
+    let Some((_, place)) = run.sealed.as_ref().filter(|(_, place)| std::path::Path::new(place).exists()) else { return };
+    if let Err(e) = held.state.publish(&run.id, std::path::Path::new(place)) {
+        let words = format!("failed to {e}; the bundle is on this machine only, copy it before the machine goes");
+        out.shout(&format!("  {} {words}", out.paint(Tone::Warn, "!")));
+    }
 }
 
 /// The provider itself was seen to refuse the outgoing value.

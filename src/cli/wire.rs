@@ -2,8 +2,13 @@
 
 mod aisix;
 mod credentials;
+mod examine;
 mod gateway;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod litellm;
+mod newapi;
+mod openrouter;
 mod optional;
 mod sandbox;
 mod store;
@@ -32,8 +37,17 @@ use crate::secret::{Fingerprint, FingerprintKey, Scrubber, SecretText};
 use std::path::Path;
 use std::rc::Rc;
 
+pub(crate) use examine::{System, examine};
+#[cfg(feature = "kubernetes")]
+pub(crate) use kubernetes::found;
 pub(crate) use sandbox::STAND_IN;
 pub(crate) use store::slot_addresses;
+
+/// Without Kubernetes nothing can be found.
+#[cfg(not(feature = "kubernetes"))]
+pub(crate) async fn found(loaded: super::load::LoadedPolicy) -> Result<super::load::LoadedPolicy, Fault> {
+    Ok(loaded)
+}
 
 /// All ports of one process.
 pub(crate) struct Wired {
@@ -41,7 +55,7 @@ pub(crate) struct Wired {
     pub run_id: RunId,
     gateway: AnyGateway,
     prober: AnyProber,
-    slots: Vec<AnyStore>,
+    slots: Rc<Vec<AnyStore>>,
     usage: AnyUsage,
     consumers: ConsumerSet,
     approver: Answers,
@@ -75,19 +89,23 @@ impl Wired {
         let tools = gateway::Tools { policy, references: &references, scrubber: &scrubber, state, fingerprints: &fingerprints };
         let mut slots = Vec::new();
         for slot in &policy.slots {
-            slots.extend(store::store(slot, &tools).await?);
+            slots.extend(store::store(slot, &tools)?);
         }
+        let slots = Rc::new(slots);
         let connected = gateway::connect(&tools).await?;
         let consumers = policy.consumers.iter().flat_map(|c| c.listed()).cloned().map(|c| connected.place(c)).collect();
+        let consumers = ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone());
+        #[cfg(feature = "kubernetes")]
+        let consumers = consumers.with_workloads(kubernetes::workloads(&tools, &slots, signal));
         let named = policy.gateway.as_ref();
         let known = connected.admin.iter().map(|a| ("the admin key".to_owned(), fingerprints.of(a))).collect();
         Ok(Self {
             run_id,
             slots,
             usage: usage::usage(policy, connected.log, &fingerprints)?,
-            consumers: ConsumerSet::new(consumers, connected.timeout.std(), withheld.clone(), scrubber.clone()),
+            consumers,
             approver: Answers::none(),
-            notifier: Notices::new(&policy.notify, withheld, scrubber),
+            notifier: Notices::new(&policy.notify, references.clone()),
             clock: SystemClock::new(signal.clone()),
             journal: None,
             lock: None,
@@ -123,7 +141,7 @@ impl Wired {
             inbox.answer_to(q.phase, q.attempt, &q.head).map(|found| found.map(|(_, reply)| reply.answer())).map_err(|e| e.to_string())
         }));
         let dir = state.run_dir(&run.id);
-        let mut seal = FileSeal::new(&dir);
+        let mut seal = FileSeal::new(&dir).known(self.references.scrubber.clone());
         if let Some(admin) = &self.admin {
             seal = seal.needle("admin", admin.duplicate());
         }

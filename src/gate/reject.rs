@@ -95,7 +95,12 @@ fn settled(case: &Case<'_>, key: Which) -> Result<Time, Finding> {
         .iter()
         .filter(|c| foreign && c.key == key && c.class == CallClass::Accepted)
         .map(|c| Time(c.at.0.saturating_add(1)));
-    Ok(seen.max().map_or(switched, |at| at.max(switched)).plus(case.run.caps.settles_in))
+    let settled = seen.max().map_or(switched, |at| at.max(switched));
+    #[cfg(feature = "bugs")]
+    if crate::bugs::on(crate::bugs::Bug::SettlingIgnored) {
+        return Ok(settled);
+    }
+    Ok(settled.plus(case.run.caps.settles_in))
 }
 
 /// How often each endpoint must have refused; never zero.

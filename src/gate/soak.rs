@@ -3,7 +3,7 @@
 use super::clock::{self, SourceClock};
 use super::finding::{Finding, Found, listed};
 use super::{Case, callers, other, source};
-use crate::rotation::{Span, Stamp, Time, Which};
+use crate::rotation::{Span, Stamp, Time, UsageTable, Which};
 
 pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
     #[cfg(feature = "bugs")]
@@ -21,7 +21,7 @@ pub(super) fn judge(case: &Case<'_>, key: Which, at_least: Span) -> Found {
     let off = switched_off(case)
         .map(|stamp| clock.of(stamp))
         .ok_or_else(|| Finding::error("the key was not switched off in this run, so there is nothing to soak"))?;
-    let from = refusals_count_from(case, &clock, key, off);
+    let from = refusals_count_from(case, usage, &clock, key, off);
     let mut refused = Vec::new();
     let mut accepted = Vec::new();
     let mut stay = Vec::new();
@@ -113,14 +113,18 @@ pub(super) fn switched_off<'a>(case: &Case<'a>) -> Option<&'a Stamp> {
 }
 
 /// A disable whose answer was lost happened before it was known: refusals count from the last instant at which the key was surely
-/// accepted, not from the record.
-fn refusals_count_from(case: &Case<'_>, clock: &SourceClock<'_>, key: Which, off: Time) -> Time {
-    let since = &case.run.since;
+/// accepted, not from the record. A jump of our clock begins the windows anew and leaves this instant where it was: the source's rows
+/// carry the source's time.
+fn refusals_count_from(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Which, off: Time) -> Time {
+    let jumped = case.run.clock_broke.as_ref();
+    let boot = &case.reading.stamp.boot;
+    // When an instant of an earlier boot was, a wall clock that has jumped since does not tell: then every refusal in the table counts.
+    let of = |stamp: &Stamp| if jumped.is_some() && stamp.boot != *boot { usage.from } else { clock.of(stamp) };
+    let [hold, back, enabled] = case.run.since.unmoved(jumped).map(|stamp| stamp.map(of));
     let drained = match key {
-        Which::Old => clock.latest([&since.hold]),
-        Which::New => clock.latest([&since.back]),
+        Which::Old => hold,
+        Which::New => back,
     };
     let cached = case.run.caps.settles_in.plus(case.run.caps.refusal_cache);
-    let enabled = clock.latest([&since.enabled]).map(|at| at.plus(cached));
-    drained.max(enabled).map_or(off, |at| at.min(off))
+    drained.max(enabled.map(|at| at.plus(cached))).map_or(off, |at| at.min(off))
 }

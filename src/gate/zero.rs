@@ -4,7 +4,7 @@ use super::ack::{self, Word};
 use super::clock::{self, SourceClock};
 use super::finding::{Finding, Found, VOIDS_APPROVAL, listed};
 use super::{Case, callers, other, source};
-use crate::rotation::{ConsumerPlan, Span, Time, UsageTable, Which};
+use crate::rotation::{ConsumerPlan, Span, Time, UsageKind, UsageTable, Which};
 
 /// What is to be waited for, and from when.
 struct Quiet<'a> {
@@ -14,6 +14,8 @@ struct Quiet<'a> {
     last_use: Option<Time>,
     /// Who used it since the start.
     users: Vec<&'a str>,
+    /// Nobody can have the key: this run never gave it to anybody.
+    unborn: bool,
     /// The consumer that, by its own rhythm, may still come back to the key, and when it is safe.
     slow: Option<(&'a ConsumerPlan, Time)>,
 }
@@ -47,7 +49,8 @@ fn quiet<'a>(case: &Case<'a>, usage: &'a UsageTable, clock: &SourceClock<'_>, ke
     let start = start
         .or_else(|| clock.latest([&since.start]))
         .ok_or_else(|| Finding::error("the run has no beginning on record, so there is no window to watch"))?;
-    let mut quiet = Quiet { start, window, last_use: None, users: Vec::new(), slow: None };
+    let unborn = key == Which::New && !case.run.was_flipped();
+    let mut quiet = Quiet { start, window, last_use: None, users: Vec::new(), unborn, slow: None };
     for (caller, count) in usage.of(key) {
         let Some(used) = callers::last_use(count, usage).filter(|_| !callers::excepted(case, caller.as_str())) else { continue };
         if used > start {
@@ -71,6 +74,11 @@ fn weigh(case: &Case<'_>, usage: &UsageTable, clock: &SourceClock<'_>, key: Whic
     source::readable(usage)?;
     source::reaches(usage, quiet.start)?;
     source::alive(case, usage, key, quiet.start)?;
+    let rows = case.run.plan.usage.kind == UsageKind::Rows;
+    // Where rows are only counted, calls of ours are among them.
+    if quiet.unborn && rows && !quiet.users.is_empty() {
+        return Err(ahead(case, quiet));
+    }
     let covered = source::covered(case, usage, clock)?;
     let since = quiet.last_use.unwrap_or(quiet.start);
     let ready = since.plus(quiet.window);
@@ -108,6 +116,16 @@ fn in_use(case: &Case<'_>, key: Which, quiet: &Quiet<'_>, last: Time) -> Finding
         quiet.window
     ))
     .count("used_in_window", 1)
+    .about(users)
+}
+
+/// Somebody has a key that this journal never gave away: it is an older copy of the real one, and nothing that it says may be believed.
+fn ahead(case: &Case<'_>, quiet: &Quiet<'_>) -> Finding {
+    let users: Vec<String> = quiet.users.iter().map(|caller| callers::with_owner(case, caller)).collect();
+    Finding::fail(format!(
+        "the world is ahead of the journal: the new key is used by {} although this run never moved anybody to it; find the newer journal, or who copied the key",
+        listed(&users)
+    ))
     .about(users)
 }
 

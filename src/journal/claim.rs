@@ -73,6 +73,9 @@ impl<'a> Claims<'a> {
         reason: &str,
         taker: &Taker,
     ) -> Result<(), StateError> {
+        if let Some(shared) = self.state.shared() {
+            return shared.claim_all(self.state, run, resources, reason, taker);
+        }
         let mut wanted: Vec<&String> = resources.iter().collect();
         wanted.sort();
         wanted.dedup();
@@ -115,6 +118,9 @@ impl<'a> Claims<'a> {
     /// # Errors
     /// When one cannot be removed. It counts for nothing once the run's last record is its end.
     pub fn release(&self, run: &RunId) -> Result<Vec<String>, StateError> {
+        if let Some(shared) = self.state.shared() {
+            return shared.release(run);
+        }
         let _lock = self.state.lock()?;
         let mut gone = Vec::new();
         for (path, claim) in self.files()? {
@@ -135,6 +141,9 @@ impl<'a> Claims<'a> {
     /// # Errors
     /// When its file cannot be read: it is then not known to be free.
     pub fn holder(&self, resource: &str) -> Result<Option<Claim>, StateError> {
+        if let Some(shared) = self.state.shared() {
+            return shared.claim_on(resource);
+        }
         let path = self.path(resource);
         let Some(claim) = read(&path)? else { return Ok(None) };
         if claim.resource != resource {
@@ -156,6 +165,9 @@ impl<'a> Claims<'a> {
     /// # Errors
     /// When any claim cannot be read.
     pub fn all(&self) -> Result<Vec<Claim>, StateError> {
+        if let Some(shared) = self.state.shared() {
+            return shared.claims();
+        }
         let mut all = self.files()?.into_iter().map(|(_, claim)| claim).collect::<Result<Vec<_>, _>>()?;
         all.sort_by(|a, b| a.resource.cmp(&b.resource));
         Ok(all)

@@ -146,6 +146,14 @@ pub enum StateError {
         /// Its id.
         run: String,
     },
+    /// State that several machines share cannot be reached or relied on.
+    #[error("use the state at {place}: {why}")]
+    Remote {
+        /// Its address.
+        place: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// Another run holds a resource.
     #[error(transparent)]
     Claimed(Box<Claimed>),

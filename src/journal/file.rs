@@ -5,9 +5,10 @@
 //! whoever sleeps and wakes in between.
 
 use super::head::{Head, HeadFile};
+use super::shared::{Beat, Shared};
 use super::{Chain, JournalError, Lease, Parsed, StateDir, StateError, error, fs};
 use crate::ports::{AppendError, Journal};
-use crate::rotation::{Effect, Record, Time, Which};
+use crate::rotation::{Effect, Record, RunId, Time, Which};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -30,6 +31,8 @@ pub struct JournalFile {
     now: fn() -> Time,
     /// The run has turned, or passed the point of no return. Shared with the lock, which then drops requests to turn.
     one_way: Arc<AtomicBool>,
+    /// The same lines among many machines, and whether the right to write them is still ours.
+    shared: Option<(Arc<Shared>, RunId, Arc<Beat>)>,
     /// Set by an error after which the file's state on disk is unknown: nothing is appended any more.
     broken: Option<AppendError>,
 }
@@ -48,12 +51,14 @@ impl JournalFile {
         let none = Head::none();
         Head::put(&head_path, none.seq, &none.hash)?;
         let head = HeadFile::open(&head_path)?;
-        Ok(Self { path, file, len: 0, chain: Chain::new(), head, now, one_way: Arc::default(), broken: None })
+        let shared = shared_of(state, lease);
+        Ok(Self { path, file, len: 0, chain: Chain::new(), head, now, one_way: Arc::default(), shared, broken: None })
     }
 
     /// An existing journal, verified from its first byte, compared with the head, its torn tail cut off.
     pub(super) fn open(state: &StateDir, lease: &Lease, now: fn() -> Time) -> Result<(Self, Parsed), StateError> {
         let path = state.journal_path(lease.run());
+        state.pull(lease.run())?;
         let mut file = File::options().read(true).write(true).open(&path).map_err(|e| state.no_journal(lease.run(), &e))?;
         let busy = || StateError::Busy { path: path.clone() };
         let failed = |e: io::Error| StateError::io("read", &path, &e);
@@ -75,7 +80,8 @@ impl JournalFile {
         file.unlock().map_err(failed)?;
         let head = HeadFile::open(&head_path)?;
         let one_way = Arc::new(AtomicBool::new(parsed.lines.iter().any(|l| is_one_way(&l.record))));
-        Ok((Self { path, file, len, chain: parsed.chain.clone(), head, now, one_way, broken: None }, parsed))
+        let shared = shared_of(state, lease);
+        Ok((Self { path, file, len, chain: parsed.chain.clone(), head, now, one_way, shared, broken: None }, parsed))
     }
 
     /// Number of the last line, 0 when there is none.
@@ -132,7 +138,17 @@ impl JournalFile {
         if !self.is_last().map_err(|e| (storage(&e), false))? {
             return Err((AppendError::Fenced, true));
         }
-        self.write(&line)?;
+        if let Some((shared, run, beat)) = &self.shared {
+            if beat.is_lost() {
+                return Err((AppendError::Fenced, true));
+            }
+            // There first: what is here only may be lost with this machine.
+            shared.append(run, chain.seq(), &line)?;
+            // From here on the line is written, whatever this disk says.
+            self.write(&line).map_err(|(e, _)| (e, true))?;
+        } else {
+            self.write(&line)?;
+        }
         self.head.write(chain.seq(), chain.head());
         if matches!(record, Record::Finished { .. } | Record::Unlocked { .. }) {
             // Claims go after these, and nothing may follow for a long time.
@@ -168,6 +184,10 @@ impl Journal for JournalFile {
     fn head(&self) -> String {
         self.chain.head().to_owned()
     }
+}
+
+fn shared_of(state: &StateDir, lease: &Lease) -> Option<(Arc<Shared>, RunId, Arc<Beat>)> {
+    Some((state.shared()?.clone(), lease.run().clone(), lease.beat()?.clone()))
 }
 
 /// After this record a request to turn back means nothing: the run is on its way back, or can only go forward.

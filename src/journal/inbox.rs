@@ -4,11 +4,13 @@
 //! ([`Inbox::consume`]). After a crash in between it sees the message again, so acting on one twice must be harmless: an answer is bound to
 //! an attempt and a head, a turned run stays turned.
 
-use super::{StateDir, StateError, fs};
+use super::shared::{Beat, Shared};
+use super::{Lease, StateDir, StateError, fs};
 use crate::ports::Answer;
 use crate::rotation::{Phase, Proof, RunId, Time};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const LIMIT: u64 = 64 * 1024;
 const SUFFIX: &str = ".json";
@@ -80,6 +82,9 @@ pub struct InboxView {
 #[derive(Debug, Clone)]
 pub struct Inbox {
     dir: PathBuf,
+    shared: Option<(Arc<Shared>, RunId)>,
+    /// Fetched beside the run, so that looking costs nothing.
+    fetched: Option<Arc<Beat>>,
 }
 
 impl Inbox {
@@ -89,10 +94,19 @@ impl Inbox {
     /// When there is no such run.
     pub fn of(state: &StateDir, run: &RunId) -> Result<Self, StateError> {
         StateDir::check(run)?;
+        state.pull(run)?;
         if !state.journal_path(run).exists() {
             return Err(StateError::NoSuchRun { given: run.to_string(), path: state.root().to_owned() });
         }
-        Ok(Self { dir: state.inbox_dir(run) })
+        let shared = state.shared().map(|shared| (shared.clone(), run.clone()));
+        Ok(Self { dir: state.inbox_dir(run), shared, fetched: None })
+    }
+
+    /// As seen by the process that executes the run.
+    #[must_use]
+    pub(super) fn fetched(mut self, lease: &Lease) -> Self {
+        self.fetched = lease.beat().cloned();
+        self
     }
 
     /// Leaves a message. It is safe on disk when this returns.
@@ -106,6 +120,12 @@ impl Inbox {
         // Several messages in one millisecond keep their order as far as one process can know it.
         for n in 0..10_000u32 {
             let name = format!("{:015}-{n:04}{SUFFIX}", at.0.max(0));
+            if let Some((shared, run)) = &self.shared {
+                if shared.post(run, &name, &text)? {
+                    return Ok(name);
+                }
+                continue;
+            }
             if self.dir.join(DONE).join(&name).exists() {
                 continue;
             }
@@ -123,8 +143,21 @@ impl Inbox {
     /// # Errors
     /// When the folder cannot be read.
     pub fn peek(&self) -> Result<InboxView, StateError> {
-        let names = fs::names(&self.dir).map_err(|e| StateError::io("read", &self.dir, &e))?;
         let mut view = InboxView::default();
+        if let Some((shared, run)) = &self.shared {
+            let waiting = match &self.fetched {
+                Some(beat) => beat.messages(),
+                None => shared.posted(run)?,
+            };
+            for (name, bytes) in waiting {
+                match serde_json::from_slice(&bytes) {
+                    Ok(message) => view.messages.push(Delivered { name, message }),
+                    Err(_) => view.unreadable.push(name),
+                }
+            }
+            return Ok(view);
+        }
+        let names = fs::names(&self.dir).map_err(|e| StateError::io("read", &self.dir, &e))?;
         for name in names.into_iter().filter(|n| n.ends_with(SUFFIX)) {
             match fs::read(&self.dir.join(&name), LIMIT) {
                 // Somebody else consumed it meanwhile.
@@ -146,6 +179,12 @@ impl Inbox {
     pub fn consume(&self, name: &str) -> Result<(), StateError> {
         if name.contains('/') {
             return Ok(());
+        }
+        if let Some((shared, run)) = &self.shared {
+            if let Some(beat) = &self.fetched {
+                beat.forget(name);
+            }
+            return shared.consume(run, name);
         }
         let (from, to) = (self.dir.join(name), self.dir.join(DONE).join(name));
         match std::fs::rename(&from, &to) {

@@ -4,6 +4,7 @@
 //! machine (or of another boot: two machines may share a name) that was left behind means that the run was taken over, and that a call of
 //! the former holder may still be on its way.
 
+use super::shared::{Beat, RemoteLease};
 use super::{StateDir, StateError, fs};
 use crate::rotation::{Holder, RunId, Span, Time};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Somebody who only asks whether a lease is free has the lock for microseconds.
@@ -41,6 +43,8 @@ pub struct Held {
     pub holder: Option<Holder>,
     /// For how long.
     pub age: Option<Span>,
+    /// It may be gone: whether it is will be known when this is asked again for a while.
+    pub watched: bool,
 }
 
 /// The right to execute a run; given back when dropped. Children do not inherit it: the descriptor is closed when they start.
@@ -49,6 +53,7 @@ pub struct Lease {
     run: RunId,
     file: File,
     taken_over: bool,
+    remote: Option<RemoteLease>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,6 +80,7 @@ impl Lease {
                 run: run.clone(),
                 age: body.as_ref().map(|b| taker.at.since(b.since)),
                 holder: body.map(|b| b.holder),
+                watched: false,
             })));
         };
         let left_behind = read(&path);
@@ -83,7 +89,13 @@ impl Lease {
         let text = serde_json::to_vec(&body).map_err(|e| StateError::io("write", &path, &e.into()))?;
         let written = file.set_len(0).and_then(|()| file.write_all_at(&text, 0)).and_then(|()| file.sync_data());
         written.map_err(|e| StateError::io("write", &path, &e))?;
-        Ok(Self { run: run.clone(), file, taken_over })
+        let mut lease = Self { run: run.clone(), file, taken_over, remote: None };
+        if let Some(shared) = state.shared() {
+            // On one machine the kernel knows who is gone; among machines only the shared lease tells.
+            let (remote, taken_over) = shared.lease(run, taker)?;
+            (lease.remote, lease.taken_over) = (Some(remote), taken_over);
+        }
+        Ok(lease)
     }
 
     /// Nobody executes this run at this instant; false also when that cannot be found out.
@@ -97,6 +109,9 @@ impl Lease {
 
     /// Who executes the run now, and since when; none when nobody does.
     pub fn holder(state: &StateDir, run: &RunId) -> Option<(Holder, Time)> {
+        if let Some(shared) = state.shared() {
+            return shared.lease_holder(run);
+        }
         if Self::is_free(state, run) {
             return None;
         }
@@ -106,6 +121,11 @@ impl Lease {
     /// Which run.
     pub fn run(&self) -> &RunId {
         &self.run
+    }
+
+    /// What goes on beside the run, where many machines share its state.
+    pub(super) fn beat(&self) -> Option<&Arc<Beat>> {
+        self.remote.as_ref().map(RemoteLease::beat)
     }
 
     /// It was taken from somebody on another machine, or another boot, who did not give it back.

@@ -10,6 +10,7 @@
 //! | `lease` | which process executes a run now |
 //! | `inbox` | what other processes tell a run |
 //! | `freeze` | an incident stops everything |
+//! | `shared` | the same among many machines, in a bucket |
 //! | `open_lock` | all of it as the engine's [`Lock`](crate::ports::Lock) |
 //! | `error` | what can go wrong, for a person |
 //!
@@ -39,6 +40,7 @@ mod inbox;
 mod lease;
 mod line;
 mod open_lock;
+mod shared;
 mod store;
 #[cfg(test)]
 mod testing;

@@ -21,7 +21,7 @@ impl OpenLock {
     /// # Errors
     /// When the inbox cannot be read.
     pub fn new(state: StateDir, lease: Lease, journal: &JournalFile, stop: Arc<AtomicBool>) -> Result<Self, StateError> {
-        let inbox = Inbox::of(&state, lease.run())?;
+        let inbox = Inbox::of(&state, lease.run())?.fetched(&lease);
         let lock = Self { state, lease, inbox, stop, one_way: journal.one_way() };
         // A request to stop was meant for the process before this one.
         lock.take_stops()?;

@@ -1,11 +1,13 @@
 //! The state folder: where runs live, how one begins, is found and is taken up again.
 
+use super::shared::{SCHEME, Shared};
 use super::{Chain, Claims, Head, JournalError, JournalFile, Lease, Line, Parsed, StateError, Taker, fs};
 use crate::rotation::{Record, RunId, Time};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Changes under this lock take milliseconds.
@@ -15,6 +17,7 @@ const STATE_LOCK: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDir {
     root: PathBuf,
+    shared: Option<Arc<Shared>>,
 }
 
 /// A run in a list.
@@ -70,27 +73,33 @@ pub(super) struct StateLock {
 }
 
 impl StateDir {
-    /// A state folder that exists.
+    /// A state folder that exists, or state that many machines share (`s3://BUCKET/PREFIX`).
     ///
     /// # Errors
     /// [`StateError::Missing`] when there is none.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         let root = root.into();
+        if let Some(address) = shared_address(&root) {
+            return Self::over(Shared::open(address)?);
+        }
         match std::fs::metadata(&root) {
-            Ok(there) if there.is_dir() => Ok(Self { root }),
+            Ok(there) if there.is_dir() => Ok(Self { root, shared: None }),
             Ok(_) => Err(StateError::Damaged { path: root, why: "it is not a folder".into() }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(StateError::Missing { path: root }),
             Err(e) => Err(StateError::io("read", &root, &e)),
         }
     }
 
-    /// A state folder, made if need be: for its owner alone, and invisible to git.
+    /// A state folder, made if need be: for its owner alone, and invisible to git. Or state that many machines share.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn make(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         use std::os::unix::fs::DirBuilderExt;
         let root = root.into();
+        if let Some(address) = shared_address(&root) {
+            return Self::over(Shared::open(address)?);
+        }
         let failed = |e: io::Error| StateError::io("create", &root, &e);
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
         for name in ["claims", "heads", "runs"] {
@@ -100,7 +109,69 @@ impl StateDir {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
             Ok(()) | Err(_) => {}
         }
-        Ok(Self { root })
+        Ok(Self { root, shared: None })
+    }
+
+    /// State that many machines share, with its mirror on this one.
+    pub(super) fn over(shared: Arc<Shared>) -> Result<Self, StateError> {
+        let mirror = shared.mirror();
+        Self::mirrored(shared, mirror)
+    }
+
+    pub(super) fn mirrored(shared: Arc<Shared>, mirror: PathBuf) -> Result<Self, StateError> {
+        Ok(Self { shared: Some(shared), ..Self::make(mirror)? })
+    }
+
+    /// Many machines share it.
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Copies a sealed bundle to where all machines find it; nothing to do where there is one machine.
+    ///
+    /// # Errors
+    /// When it cannot be copied. The run is over all the same.
+    pub fn publish(&self, run: &RunId, bundle: &Path) -> Result<(), StateError> {
+        match &self.shared {
+            Some(shared) => shared.publish(run, bundle).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The bundle of a run that another machine sealed, copied to this one; none when no machine published it.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn fetch_bundle(&self, run: &RunId) -> Result<Option<PathBuf>, StateError> {
+        let Some(shared) = &self.shared else { return Ok(None) };
+        let dir = self.bundle_dir(run);
+        Ok(shared.fetch(run, &dir)?.then_some(dir))
+    }
+
+    /// Whether state can be kept there, in words: a shared one is reached, and keeps what is there when it is asked to.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn usable(&self) -> Result<String, StateError> {
+        match &self.shared {
+            Some(shared) => {
+                shared.prove()?;
+                Ok("it can be written, and it refuses a second writer".into())
+            }
+            None => self.lock().map(|_lock| "it can be written".into()),
+        }
+    }
+
+    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
+    }
+
+    /// Brings what this machine knows of a run up to what all machines know.
+    pub(super) fn pull(&self, run: &RunId) -> Result<(), StateError> {
+        match &self.shared {
+            Some(shared) => shared.pull(self, run),
+            None => Ok(()),
+        }
     }
 
     /// Where it is.
@@ -189,6 +260,9 @@ impl StateDir {
         now: fn() -> Time,
     ) -> Result<(Lease, JournalFile), StateError> {
         Self::check(run)?;
+        if let Some(shared) = &self.shared {
+            shared.prove()?;
+        }
         // One lock from the first claim to the lease: whoever meets these claims sees a process that is about to write.
         let lock = self.lock()?;
         if self.journal_path(run).exists() {
@@ -214,6 +288,14 @@ impl StateDir {
     /// has them, [`StateError::Journal`] when its memory cannot be relied on.
     pub fn resume_run(&self, run: &RunId, taker: &Taker, now: fn() -> Time) -> Result<Opened, StateError> {
         Self::check(run)?;
+        if let Some(shared) = &self.shared {
+            shared.prove()?;
+            if shared.is_void(run)? {
+                return Err(StateError::NoSuchRun { given: run.to_string(), path: self.root.clone() });
+            }
+            // The folder that the lease of this machine lies in.
+            shared.pull(self, run)?;
+        }
         let lease = Lease::take(self, run, taker)?;
         let (journal, parsed) = JournalFile::open(self, &lease, now)?;
         let torn = parsed.torn;
@@ -251,6 +333,9 @@ impl StateDir {
         let path = self.run_dir(lease.run()).join("unlocked.json");
         let text = serde_json::to_vec_pretty(&note).map_err(|e| StateError::io("write", &path, &e.into()))?;
         fs::replace(&path, &text).map_err(|e| StateError::io("write", &path, &e))?;
+        if let Some(shared) = &self.shared {
+            shared.note(lease.run(), "unlocked.json", text)?;
+        }
         claims.release(lease.run())?;
         Ok(note)
     }
@@ -271,6 +356,9 @@ impl StateDir {
     /// When the folder cannot be read.
     pub fn list(&self) -> Result<Vec<RunEntry>, StateError> {
         let dir = self.root.join("runs");
+        if let Some(shared) = &self.shared {
+            shared.runs()?.iter().try_for_each(|run| shared.pull(self, run))?;
+        }
         let names = fs::names(&dir).map_err(|e| StateError::io("read", &dir, &e))?;
         Ok(names
             .into_iter()
@@ -315,6 +403,7 @@ impl StateDir {
     /// When there is no such run, or its journal is damaged.
     pub fn load_lines(&self, run: &RunId) -> Result<(Vec<Line>, Loaded), StateError> {
         Self::check(run)?;
+        self.pull(run)?;
         let bytes = std::fs::read(self.journal_path(run)).map_err(|e| self.no_journal(run, &e))?;
         let Parsed { lines, chain, torn, .. } = Chain::parse(&bytes)?;
         let loaded = Loaded { torn, seq: chain.seq(), head: chain.head().to_owned() };
@@ -342,6 +431,11 @@ impl StateDir {
         let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         if fs::lock_within(&file, STATE_LOCK).map_err(failed)? { Ok(StateLock { _file: file }) } else { Err(StateError::Busy { path }) }
     }
+}
+
+/// The address of state that many machines share.
+fn shared_address(root: &Path) -> Option<&str> {
+    root.to_str().filter(|text| text.starts_with(SCHEME))
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub fn build(facts: &Facts<'_>) -> Result<Plan, Vec<Refusal>> {
     let Some(old) = old else { return Err(no) };
     key(policy, inventory, &old, &kind, &timing, facts.now, &mut no);
     slots(policy, inventory, &old, &kind, &mut no);
+    super::kubernetes::refusals(policy, &mut no);
     if matches!(kind, Kind::Router) && consumers.is_empty() {
         no.push(Refusal::new(
             "consumers",
@@ -198,7 +199,7 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             consumer::Reload::Command(argv) => Reload::Told { how: format!("command {}", argv.first().map_or("", String::as_str)) },
             consumer::Reload::Http(http) => Reload::Told { how: format!("call {}", http.url.origin()) },
             consumer::Reload::Dynamic(d) => Reload::Dynamic { ttl: Span(d.ttl.as_millis()) },
-            consumer::Reload::Kubernetes(k) => Reload::Told { how: format!("restart in namespace {}", k.namespace) },
+            consumer::Reload::Kubernetes(k) => super::kubernetes::reload(k, declared),
             consumer::Reload::By(_) => Reload::ByHand,
         },
         // A gap in the log before the run may be longer than what was declared: the longer one counts.
@@ -208,7 +209,8 @@ fn consumer(c: &Consumer, policy: &Policy, inventory: &Inventory) -> ConsumerPla
             // Of a provider key a consumer holds nothing.
             _ if policy.gateway.as_ref().is_some_and(|g| g.provider_key().is_some()) => false,
             Some(consumer::Ack::VersionFile(_) | consumer::Ack::Http(_)) => true,
-            Some(consumer::Ack::FirstUse(_)) | None => false,
+            Some(consumer::Ack::FirstUse(_)) => false,
+            None => super::kubernetes::acknowledges(c, policy),
         },
     }
 }
@@ -336,17 +338,12 @@ fn key(
 fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no: &mut Vec<Refusal>) {
     for slot in &policy.slots {
         match slot {
-            Slot::File(_) => {}
+            Slot::File(_) | Slot::Command(_) | Slot::Gcp(_) | Slot::Azure(_) | Slot::Vercel(_) => {}
             Slot::Vault(_) if cfg!(feature = "vault") => {}
             Slot::Aws(_) if cfg!(feature = "aws") => {}
-            Slot::Vault(_)
-            | Slot::Aws(_)
-            | Slot::Kubernetes(_)
-            | Slot::Command(_)
-            | Slot::Github(_)
-            | Slot::Azure(_)
-            | Slot::Gcp(_)
-            | Slot::Vercel(_) => {
+            Slot::Kubernetes(_) if cfg!(feature = "kubernetes") => {}
+            Slot::Github(_) if cfg!(feature = "github") => {}
+            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
             }
         }
@@ -360,6 +357,14 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
             ));
         }
         return;
+    }
+    let referenced = policy.gateway.as_ref().and_then(|g| g.key()).is_some_and(|k| k.secret.is_some());
+    if !inventory.slots.is_empty() && !referenced && inventory.slots.iter().all(|s| !s.caps.read_back) {
+        no.push(Refusal::new(
+            "a way back",
+            "no slot gives a value back, so nothing could put the old one there again",
+            "a slot that can be read beside it, or `key: { secret: … }` that leads to the present value",
+        ));
     }
     let unproven = policy.accept.iter().any(|a| word_of(a) == "unproven_binding");
     for seen in &inventory.slots {
@@ -376,6 +381,9 @@ fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no
                 format!("nothing shows that {} holds key {}", seen.name, old.id),
                 "`accept: [unproven_binding]` says so in words",
             )),
+        }
+        if let Some(why) = &seen.snapshot.unusable {
+            no.push(Refusal::new("a slot that keeps what is written", format!("{}: {why}", seen.name), "what it says, or another slot"));
         }
         if let Some(run) = &seen.snapshot.pending_run {
             no.push(Refusal::new(
@@ -538,6 +546,9 @@ fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate], more: Vec<String
     }
     if inventory.slots.iter().any(|s| s.caps.swap == crate::rotation::Swap::LastWriteWins) {
         gaps.push("a slot has no compare-and-set: its swap is not atomic".into());
+    }
+    for slot in inventory.slots.iter().filter(|s| !s.caps.read_back) {
+        gaps.push(format!("{} gives no value back: what it holds is the record of keyroll's own writes, not a reading", slot.name));
     }
     if policy.rotation.evidence.as_ref().is_some_and(|e| e.cost_anomaly_check == Some(Need::Required)) {
         gaps.push("cost_anomaly_check is required and this build cannot make it: waive `complete/evidence` by name before archive".into());

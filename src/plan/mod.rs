@@ -13,6 +13,7 @@
 
 mod build;
 mod gates;
+mod kubernetes;
 mod pick;
 mod provider;
 mod refuse;

@@ -12,7 +12,7 @@ mod check;
 mod code;
 mod diagnostic;
 mod layers;
-mod mask;
+pub(crate) mod mask;
 mod missing;
 pub mod model;
 mod plain;
@@ -76,7 +76,7 @@ pub struct Shown {
     pub path: String,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
-    /// Its text, masked; byte offsets are those of the file.
+    /// Its text, masked; byte offsets are those of the file. Empty where there is no problem to show it for.
     pub text: String,
 }
 
@@ -308,7 +308,8 @@ impl<'a> Reading<'a> {
                 if incomplete {
                     hidden.extend(mask::by_lines(&source.text, !readable || file > 0));
                 }
-                Shown { path: source.shown_path(), sha256: source.sha256.clone(), text: mask::masked(&source.text, &hidden) }
+                let text = if self.problems.is_empty() { String::new() } else { mask::masked(&source.text, &hidden) };
+                Shown { path: source.shown_path(), sha256: source.sha256.clone(), text }
             })
             .collect();
         let mut problems = tidy(std::mem::take(&mut self.problems));

@@ -10,12 +10,14 @@
 //! | [`UsageSource`] | who used which key, and how far that is known |
 //! | [`Consumers`] | make them reload, ask what they hold |
 //! | [`Approver`], [`Notifier`] | people |
+//! | [`Finding`] | no port: what a look at a system found, for `keyroll doctor` |
 //! | [`Clock`], [`Journal`], [`Lock`], [`Seal`] | time, memory, exclusivity, evidence |
 
 #![expect(async_fn_in_trait, reason = "one thread drives one run: no Send bounds are wanted")]
 
 mod error;
 mod gateway;
+mod health;
 mod people;
 mod state;
 mod store;
@@ -23,6 +25,7 @@ mod usage;
 
 pub use error::PortError;
 pub use gateway::{CallAnswer, Gateway, MintRequest, Minted, Prober};
+pub use health::{About, Finding, Health};
 pub use people::{Answer, Approver, Notice, Notifier, Question};
 pub use state::{AppendError, Clock, Journal, Lock, Seal, SealError, Sealed};
 pub use store::{Place, Retire, SecretStore};

@@ -1,6 +1,6 @@
 //! What becomes of a run when a person accepts that the world differs from what was left.
 
-use super::{Drift, KeyId, ModelName, OldKey, Phase, Run, Which};
+use super::{Course, Drift, KeyId, ModelName, OldKey, Phase, Run, SlotNo, Which};
 
 impl Run {
     /// Takes in what was accepted, by name.
@@ -21,6 +21,7 @@ impl Run {
                     | Drift::NewReference { .. }
                     | Drift::Model { .. }
             );
+            let absorbed = absorbed || self.takes_slot(drift);
             if !absorbed {
                 self.amended.push(drift.clone());
             }
@@ -45,10 +46,31 @@ impl Run {
                 | Drift::SlotPending { .. } => {}
             }
         }
+        self.switched_by_others = false;
         self.failed = None;
         self.reopened_by_unknown = false;
         self.rejected = None;
         self.forget_gates();
+    }
+
+    /// A slot that holds one of the two keys is where it is, and goes on from there like the others: nobody may be left on a key that goes.
+    /// A retired slot has nothing to go on with, and what is neither key is somebody else's.
+    fn takes_slot(&mut self, drift: &Drift) -> bool {
+        let Drift::SlotCurrent { slot: SlotNo(slot), holds: Some(which), .. } = drift else { return false };
+        let stamp = self.stamp.clone();
+        let Some(state) = self.slots.get_mut(usize::from(*slot)).filter(|s| !s.retired) else { return false };
+        state.current = *which;
+        match which {
+            Which::New => {
+                state.was_promoted = true;
+                self.since.flip = stamp;
+            }
+            Which::Old if self.course == Course::Undo => self.since.back = stamp,
+            Which::Old => {}
+        }
+        // Whoever was reloaded may have read what lay there meanwhile.
+        self.flip = self.flip.saturating_add(1);
+        true
     }
 
     /// A person accepts where others pointed a model: it is theirs, unless it points at one of the two keys.

@@ -1,13 +1,10 @@
 //! The fold: how each record changes what a run knows.
 
 use super::{
-    Approval, Asked, By, CallClass, Course, Done, Effect, EffectKind, Failed, Failure, GATE_SEMANTICS, GateState, Illegal, Judged, NewKey,
-    OldKey, Open, Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
+    Approval, Asked, By, CallClass, Course, Done, Effect, EffectKind, Failed, Failure, GateState, Illegal, Judged, NewKey, OldKey, Open,
+    Outcome, Parked, Phase, Point, Reading, Record, Run, SlotNo, SlotState, Stamp, Verdict, Waiver, Which,
 };
 use std::sync::Arc;
-
-/// Wall and boot clock may differ by this much between two records before it counts as a jump (milliseconds).
-pub const CLOCK_TOLERANCE: i64 = 60_000;
 
 impl Run {
     /// Rebuilds a run from its records.
@@ -50,6 +47,7 @@ impl Run {
                     }
                 }
                 self.drift = self.carry(drift);
+                self.switched();
                 self.session_looked = true;
                 self.looked = self.drift.is_empty();
             }
@@ -138,57 +136,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    fn clocks(&mut self, stamp: &Stamp) {
-        let jumped = self.stamp.as_ref().and_then(|s| stamp.jump_since(s)).is_some_and(|by| by.abs() > CLOCK_TOLERANCE);
-        if jumped {
-            // Whatever was measured across the jump is worth nothing: every window begins again.
-            self.clock_broke = Some(stamp.clone());
-            for start in [&mut self.since.hold, &mut self.since.disabled, &mut self.since.back, &mut self.since.enabled] {
-                if start.is_some() {
-                    *start = Some(stamp.clone());
-                }
-            }
-            self.approved = None;
-            self.gate = None;
-        }
-        if self.since.start.is_none() {
-            self.since.start = Some(stamp.clone());
-        }
-        self.stamp = Some(stamp.clone());
-    }
-
-    fn opened(&mut self, taken_over: bool, semantics: u32, _stamp: &Stamp) {
-        if let Some(open) = &mut self.open {
-            open.unresolved = true;
-            open.taken_over |= taken_over;
-        }
-        self.value_at_hand = false;
-        self.looked = false;
-        self.session_looked = false;
-        self.drift.clear();
-        self.parked = None;
-        self.stuck = None;
-        self.failed = None;
-        // What must be fresh at the instant of an irreversible effect was judged by a process that is gone.
-        for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted, Point::NewSoaked] {
-            self.passed.remove(&point);
-        }
-        // On the way back the new key is the one that goes. Once it is switched off, its drain is history.
-        if self.new.as_ref().is_some_and(|n| n.enabled) {
-            self.passed.remove(&Point::NewDrained);
-        }
-        // A failure that a person was asked about is judged afresh once somebody goes on.
-        if self.gate.as_ref().is_some_and(|g| g.checks.iter().any(|c| c.verdict == Verdict::Fail)) {
-            self.gate = None;
-            // What was accepted before the person acted says nothing about what is accepted now.
-            self.tested.clear();
-        }
-        self.disables = 0;
-        if semantics != GATE_SEMANTICS || semantics != self.plan.gate_semantics {
-            self.gate = None;
-        }
     }
 
     fn began(&mut self, n: u32, effect: &Effect, stamp: &Stamp) {

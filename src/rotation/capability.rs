@@ -203,6 +203,9 @@ pub struct Snapshot {
     pub guard: String,
     /// What a person should know (foreign owner, managed rotation, other fields).
     pub warnings: Vec<String>,
+    /// Why nothing may be written here, whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<String>,
 }
 
 /// One place where the data plane can be tried by itself.

@@ -49,6 +49,9 @@ pub enum Drift {
         slot: SlotNo,
         /// In words, without the value.
         seen: String,
+        /// Which of the two keys it is, if it is one of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<Which>,
     },
     /// What waits in a slot is not this run's.
     SlotPending {
@@ -104,7 +107,7 @@ impl Drift {
             Self::Twins { ids } => {
                 format!("unexpected keys carry this run's marker: {}", ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", "))
             }
-            Self::SlotCurrent { slot, seen } => format!("slot {} holds {seen}", slot.0 + 1),
+            Self::SlotCurrent { slot, seen, .. } => format!("slot {} holds {seen}", slot.0 + 1),
             Self::SlotPending { slot, seen } => format!("the pending version of slot {} is {seen}", slot.0 + 1),
             Self::Model { model, seen } => format!("model {model} points at {seen}"),
             Self::NewReference { model } => format!("model {model} appeared on the key that goes"),
@@ -204,14 +207,17 @@ fn slots(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
         };
         match (&shown.current_is, should) {
             (Some(is), Some(should)) if is == should => {}
-            (None, _) => found.push(Drift::SlotCurrent { slot, seen: "nothing readable".into() }),
+            (None, _) => found.push(Drift::SlotCurrent { slot, seen: "nothing readable".into(), holds: None }),
             (Some(is), _) => {
-                let what = if run.new.as_ref().is_some_and(|n| n.value == *is) {
-                    "the new key although this run had not put it there, or had put it back"
+                let old = seen.old_value.as_ref().or_else(|| run.plan.slots.get(i).and_then(|s| s.current_is.as_ref()));
+                let (holds, what) = if run.new.as_ref().is_some_and(|n| n.value == *is) {
+                    (Some(Which::New), "the new key although this run had not put it there, or had put it back")
+                } else if old == Some(is) {
+                    (Some(Which::Old), "the old key although this run had moved it on")
                 } else {
-                    "a value that is neither where this run left it nor its own"
+                    (None, "a value that is neither the old key nor the new one")
                 };
-                found.push(Drift::SlotCurrent { slot, seen: what.into() });
+                found.push(Drift::SlotCurrent { slot, seen: what.into(), holds });
             }
         }
         if let (Some((_, value)), Some(pending)) = (&state.staged, &shown.pending_is)

@@ -10,6 +10,7 @@
 //! | `effect` | what is done to the outside, and what came of it |
 //! | `record` | the lines of a journal |
 //! | `run`, `apply` | the state, and how records change it |
+//! | `session` | a new session, and clocks that jump |
 //! | `next/` | the way forward and the way back |
 //! | `drift` | expected against seen |
 //! | `amend` | a person accepts what differs |
@@ -30,13 +31,13 @@ mod phase;
 mod plan;
 mod record;
 mod run;
+mod session;
 #[cfg(test)]
 mod tests;
 mod time;
 mod verdict;
 mod windows;
 
-pub use apply::CLOCK_TOLERANCE;
 pub use capability::*;
 pub use drift::{Drift, Seen, differing, drift};
 pub use effect::*;
@@ -47,6 +48,7 @@ pub use phase::*;
 pub use plan::*;
 pub use record::*;
 pub use run::*;
+pub use session::CLOCK_TOLERANCE;
 pub use time::{Span, Stamp, Time};
 pub use verdict::*;
 pub use windows::{open, opens_at};

@@ -69,6 +69,8 @@ pub struct Run {
     pub amended: Vec<Drift>,
     /// Differences nobody accepted yet.
     pub drift: Vec<Drift>,
+    /// Somebody else had switched a key when the world was last compared.
+    pub switched_by_others: bool,
     /// The world was compared since the last thing that could change it.
     pub looked: bool,
     /// The world was compared since this session began.
@@ -239,6 +241,8 @@ pub struct Since {
     pub deleted: Option<Stamp>,
     /// The last effect that brought consumers back.
     pub back: Option<Stamp>,
+    /// `hold`, `back` and `enabled` as they were before a clock jumped and moved them: refusals since then still count.
+    pub before_jump: [Option<Stamp>; 3],
 }
 
 /// A waiver in force.
@@ -356,6 +360,7 @@ impl Run {
             exceptions,
             amended: Vec::new(),
             drift: Vec::new(),
+            switched_by_others: false,
             looked: false,
             session_looked: false,
             asked: None,

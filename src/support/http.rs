@@ -117,6 +117,16 @@ pub fn client(options: &Options) -> Result<Client, HttpProblem> {
     builder.build().map_err(|error| HttpProblem::Client { why: why(&error) })
 }
 
+/// What the `Date` header of an answer says, in milliseconds since 1970: the middle of the second that it names.
+pub fn date_millis(headers: &reqwest::header::HeaderMap) -> Option<i64> {
+    date_text_millis(headers.get("date")?.to_str().ok()?)
+}
+
+/// The same for the header's text.
+pub fn date_text_millis(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc2822(text).ok()?.timestamp_millis().checked_add(500)
+}
+
 /// Reads an address of a service: http or https, with a host, and without a user or password in it.
 pub fn address(text: &str) -> Result<Url, HttpProblem> {
     let url = Url::parse(text).map_err(|_| HttpProblem::Address)?;

@@ -126,6 +126,7 @@ pub const CLOCKS: &[(&str, &str)] = &[
     ("src/support/child.rs", "time-outs of children"),
     ("src/support/process.rs", "the bounded wait for a process group to be gone"),
     ("src/support/http.rs", "time-outs of calls"),
+    ("src/journal/shared.rs", "bounded pauses between tries of one write"),
     ("src/journal/fs.rs", "bounded tries for a lock that another process holds for a moment"),
     ("src/adapters/secrets/file/lock.rs", "bounded tries for a lock that another process holds for a moment"),
     ("src/cli/", "wires the clock, sleeps while it follows a run"),
@@ -141,6 +142,7 @@ pub const CHILDREN: &[(&str, &str)] = &[("src/support/", "the one way to start a
 /// Where an HTTP client may be built. Elsewhere it would follow redirects with a credential, and repeat calls that made something.
 pub const CLIENTS: &[(&str, &str)] = &[
     ("src/support/http.rs", "no redirects, no repeats, bounded bodies"),
+    ("src/adapters/secrets/kubernetes/cluster.rs", "the library's client knows kubeconfigs; its repeats are off, and it follows nothing"),
     ("src/sandbox/", "its consumers are programs of their own"),
     ("src/cli/wire/witness.rs", "stops the consumers of the embedded gateway; sends no credential"),
 ];

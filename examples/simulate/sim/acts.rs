@@ -52,6 +52,9 @@ impl World {
                     self.judge_disable(key, raced);
                 }
                 let state = if *on { State::On } else { State::Off };
+                if let Some(last) = self.gateway.keys[key].changes.last_mut() {
+                    last.met |= raced && last.state == state && last.by == Hand::Person;
+                }
                 if self.gateway.set(key, state, Hand::Tool, self.now, &mut self.rng) { Ok(None) } else { Err(conflict("no such key")) }
             }
             Act::Delete(id) => {
@@ -165,6 +168,8 @@ impl World {
 
     /// Who waits for the slot to be moved reads it now.
     fn newcomers(&mut self, slot: usize) {
+        let after = self.blind_after.take().map(|after| self.now + after);
+        self.log.blind_from = self.log.blind_from.or(after);
         for pod in self.pods.iter_mut().filter(|p| p.reads == Reads::Moved && p.slot == slot) {
             pod.reads = Reads::Never;
             let at = self.now + self.rng.span(20, 400);
@@ -200,7 +205,9 @@ impl World {
         // Somebody who switches it on and off again leaves it as we left it.
         let as_left = matches!(self.gateway.keys[key].changes.as_slice(), [.., off, on, _]
             if off.state == State::Off && off.by == Hand::Tool && on.state == State::On && on.by == Hand::Person);
-        if last.is_some_and(|c| c.state == State::Off && c.by == Hand::Person) && !raced && !unheard && !as_left {
+        // Somebody switched it off between our look and our own disable, which was answered as if it had done it.
+        let met = last.is_some_and(|c| c.met);
+        if last.is_some_and(|c| c.state == State::Off && c.by == Hand::Person) && !raced && !unheard && !as_left && !met {
             self.judge.broken(self.now, 5, "a key that a person had switched off was enabled");
         }
         if key == self.old {
@@ -263,9 +270,21 @@ impl World {
             if !raced && self.slots.iter().any(|s| s.current == value && s.current_by != Hand::Person) {
                 self.judge.broken(now, 1, "a key was deleted that a slot holds");
             }
-        } else {
+        } else if !self.taken_for_ours(key) {
             self.judge.broken(now, 1, "a key that is not of this run was deleted");
         }
+    }
+
+    /// A person copied the key of a mint whose answer was lost, marker and all, removed the original, and nobody uses the copy: one key
+    /// carries the marker of one mint and is younger than its intent, so it is what that mint made, for all that anybody can see.
+    fn taken_for_ours(&self, key: usize) -> bool {
+        let original = self.gateway.keys[key].copy_of.filter(|o| self.gateway.keys[*o].made_by == Hand::Tool);
+        let removed = original.is_some_and(|o| {
+            let last = self.gateway.keys[o].last();
+            self.gateway.keys[o].marker == self.gateway.keys[key].marker
+                && last.is_some_and(|c| c.state == State::Gone && c.by == Hand::Person)
+        });
+        removed && !self.log.rows.iter().any(|r| r.key == Some(key) && r.label != OURS)
     }
 
     /// What the scenario does once the old key is disabled.

@@ -65,8 +65,8 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log {
     pub(crate) rows: Vec<Row>,
-    /// This shard shows nothing between these instants.
-    pub(crate) silent: Option<(usize, i64, i64)>,
+    /// Each shard shows nothing between its two instants.
+    pub(crate) silent: [(i64, i64); SHARDS.len()],
     /// Nothing about the keys of this run is shown from then on.
     pub(crate) blind_from: Option<i64>,
     /// Refused calls leave a row.
@@ -82,13 +82,18 @@ impl Log {
         if self.blind_from.is_some_and(|from| row.at >= from) && row.label != NEIGHBOUR {
             row.visible = i64::MAX;
         }
-        if let Some((shard, from, to)) = self.silent
-            && shard == row.shard
-            && (from..to).contains(&row.at)
-        {
+        let (from, to) = self.silent[row.shard];
+        if (from..to).contains(&row.at) {
             row.visible = row.visible.max(to);
         }
         self.rows.push(row);
+    }
+
+    /// A shard is silent for a while. What it holds back comes in its order: a later row never shows before an earlier one, beyond the
+    /// lag, so a silence within another one only makes it longer.
+    pub(crate) fn silence(&mut self, shard: usize, from: i64, to: i64) {
+        let (begun, until) = self.silent[shard];
+        self.silent[shard] = if from < until { (begun.min(from), until.max(to)) } else { (from, to) };
     }
 }
 

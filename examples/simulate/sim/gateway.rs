@@ -34,7 +34,11 @@ pub(crate) enum State {
 pub(crate) struct Change {
     pub(crate) state: State,
     pub(crate) by: Hand,
+    /// A person did it after our last look, and our own call found it done: it was answered like ours.
+    pub(crate) met: bool,
     pub(crate) seen: [i64; REPLICAS],
+    /// When the node hears of it that shares the last replica's address, where there is one.
+    pub(crate) twin: i64,
 }
 
 /// What a key may do: more is broader, none is unlimited.
@@ -75,6 +79,8 @@ pub(crate) struct Key {
     pub(crate) limits: Limits,
     pub(crate) created: i64,
     pub(crate) made_by: Hand,
+    /// A person copied it from this key, marker and all.
+    pub(crate) copy_of: Option<usize>,
     pub(crate) changes: Vec<Change>,
     refused_until: [i64; REPLICAS],
 }
@@ -95,9 +101,13 @@ impl Key {
         self.changes.iter().rev().find(|c| c.seen[replica] <= now).map(|c| c.state)
     }
 
-    /// Some replica still accepts it.
+    /// Some node still accepts it.
     pub(crate) fn works_somewhere(&self, now: i64) -> bool {
-        (0..REPLICAS).any(|r| self.at_replica(r, now) == Some(State::On))
+        self.twin_accepts(now) || (0..REPLICAS).any(|r| self.at_replica(r, now) == Some(State::On))
+    }
+
+    fn twin_accepts(&self, now: i64) -> bool {
+        self.changes.iter().rev().find(|c| c.twin <= now).is_some_and(|c| c.state == State::On)
     }
 
     /// Every replica accepts it now, or will as soon as it has heard.
@@ -133,12 +143,15 @@ pub(crate) struct Gateway {
     pub(crate) refreshes: bool,
     /// This replica never hears that a key is off.
     pub(crate) stubborn: Option<usize>,
+    /// Two nodes share the last replica's address; who calls there meets one or the other. The second one hears of a switch at a time of
+    /// its own, so that a refusal at the address is not one of both.
+    pub(crate) twin: bool,
     next_id: u32,
 }
 
 impl Gateway {
     pub(crate) fn new(refreshes: bool) -> Self {
-        Self { keys: Vec::new(), models: Vec::new(), refreshes, stubborn: None, next_id: 0 }
+        Self { keys: Vec::new(), models: Vec::new(), refreshes, stubborn: None, twin: false, next_id: 0 }
     }
 
     /// Makes a key; replicas hear of it with some delay.
@@ -154,7 +167,8 @@ impl Gateway {
             limits,
             created: now,
             made_by: by,
-            changes: vec![Change { state: State::On, by, seen }],
+            copy_of: None,
+            changes: vec![Change { state: State::On, by, met: false, seen, twin: seen[REPLICAS - 1] }],
             refused_until: [0; REPLICAS],
         });
         self.keys.len() - 1
@@ -180,7 +194,11 @@ impl Gateway {
                 if let (Some(replica), State::Off) = (self.stubborn, state) {
                     seen[replica] = i64::MAX;
                 }
-                key.changes.push(Change { state, by, seen });
+                let mut twin = seen[REPLICAS - 1];
+                if self.twin && state == State::Off {
+                    twin = (now + rng.span(0, SETTLES)).max(last.map_or(0, |l| l.twin));
+                }
+                key.changes.push(Change { state, by, met: false, seen, twin });
                 true
             }
         }
@@ -206,6 +224,15 @@ impl Gateway {
             key.refused_until[replica] = now + CACHE;
         }
         false
+    }
+
+    /// A call of ours at an address: it meets one of the nodes behind it.
+    pub(crate) fn probe(&mut self, address: usize, key: Option<usize>, now: i64, rng: &mut Rng) -> bool {
+        let other = self.twin && address == REPLICAS - 1 && rng.chance(500);
+        match key {
+            Some(key) if other => self.keys[key].twin_accepts(now),
+            key => self.call(address, key, now, true),
+        }
     }
 
     /// One row of the listing.

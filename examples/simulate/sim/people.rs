@@ -76,7 +76,8 @@ impl World {
             }
             19 => {
                 let shard = usize::try_from(self.rng.below(2)).unwrap_or(0);
-                self.log.silent = Some((shard, now, now + self.rng.span(700, 7_000)));
+                let to = now + self.rng.span(700, 7_000);
+                self.log.silence(shard, now, to);
                 false
             }
             20 => {
@@ -121,7 +122,8 @@ impl World {
         let Some(key) = key.filter(|k| self.gateway.keys[*k].state() != State::Gone) else { return false };
         let value = self.values.fresh();
         let (marker, limits) = (self.gateway.keys[key].marker.clone(), self.gateway.keys[key].limits);
-        self.gateway.make(value, &marker, limits, Hand::Person, self.now, &mut self.rng);
+        let copy = self.gateway.make(value, &marker, limits, Hand::Person, self.now, &mut self.rng);
+        self.gateway.keys[copy].copy_of = Some(key);
         true
     }
 

@@ -43,11 +43,13 @@ pub(crate) enum Scenario {
     Emergency,
     /// A caller nobody listed shows up in the soak.
     Straggler,
+    /// A provider key whose issuer is asked once: what it answered dies with the process that asked.
+    Issued,
 }
 
 impl Scenario {
     /// All of them; the first six are those whose deaths are tried exhaustively.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Forward,
         Self::CanaryFails,
         Self::HoldFails,
@@ -56,12 +58,13 @@ impl Scenario {
         Self::Provider,
         Self::Emergency,
         Self::Straggler,
+        Self::Issued,
     ];
 
     /// Nothing in it is a reason to turn back.
     pub(crate) fn goes_through(self) -> bool {
         match self {
-            Self::Forward | Self::Chosen | Self::Provider | Self::Emergency | Self::Straggler => true,
+            Self::Forward | Self::Chosen | Self::Provider | Self::Emergency | Self::Straggler | Self::Issued => true,
             Self::CanaryFails | Self::HoldFails | Self::AskedBack => false,
         }
     }
@@ -76,7 +79,13 @@ impl Scenario {
             Self::Provider => "provider key, three models",
             Self::Emergency => "emergency",
             Self::Straggler => "straggler",
+            Self::Issued => "provider key, asked for once",
         }
+    }
+
+    /// A provider key is rotated.
+    fn provider(self) -> bool {
+        matches!(self, Self::Provider | Self::Issued)
     }
 }
 
@@ -137,7 +146,7 @@ impl Prepared {
             death,
             people: wild.people,
             judge: Judge::default(),
-            trail: Trail::default(),
+            trail: Trail { asked_once: self.scenario == Scenario::Issued, ..Trail::default() },
             looked: 0,
             youngest: 0,
             journal: self.paper.clone(),
@@ -153,6 +162,7 @@ impl Prepared {
             scanned: false,
             sealed: false,
             disabled_at: None,
+            blind_after: None,
             flaky,
             wrong_owner,
             calm: wild.people.chance == 0 && !wild.stirred,
@@ -202,20 +212,26 @@ fn stir(world: &mut World, rng: &mut Rng) {
             }
             world.pods[1].reads = Reads::Every(rng.span(2_000, 9_000));
             let from = EPOCH + rng.span(500, 4_000);
-            world.log.silent = Some((1, from, from + rng.span(3_000, 12_000)));
+            world.log.silence(1, from, from + rng.span(3_000, 12_000));
         }
         // The source stops to show the keys of this run, while the rows of others go on.
         1 => {
-            world.log.blind_from = Some(EPOCH + rng.span(1_500, 7_000));
+            if rng.chance(500) {
+                world.log.blind_from = Some(EPOCH + rng.span(1_500, 7_000));
+            } else {
+                world.blind_after = Some(rng.span(800, 2_800));
+            }
             for replica in 0..REPLICAS {
                 let mut neighbour = stranger(EPOCH, 200);
                 (neighbour.label, neighbour.holds, neighbour.pinned, neighbour.replica) = (super::fleet::NEIGHBOUR, 3, true, replica);
                 world.pods.push(neighbour);
             }
-            world.pods[0].reads = Reads::Every(rng.span(500, 6_000));
+            world.pods[0].reads = Reads::Every(rng.span(500, 12_000));
         }
         // A replica that does not hear of a disable, and often answers with a fault of its own.
         2 => world.gateway.stubborn = Some(1),
+        // An address in front of two nodes.
+        9..=11 => world.gateway.twin = true,
         // A consumer that calls more seldom than it says, and was not reached by its reload.
         3 => {
             for pod in world.pods.iter_mut().filter(|p| p.label == 2) {
@@ -262,7 +278,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         gateway.make(value, "keyroll:live", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
     }
     let old = numbers[1];
-    let provider = scenario == Scenario::Provider;
+    let provider = scenario.provider();
     let two = scenario == Scenario::Chosen;
     let mut slots = Vec::new();
     if !provider {
@@ -314,7 +330,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         slots,
         pods,
         values,
-        supplied: provider.then(|| numbers[4]),
+        supplied: (scenario == Scenario::Provider).then(|| numbers[4]),
         flaky: (scenario == Scenario::HoldFails).then_some(0),
         wrong_owner: scenario == Scenario::CanaryFails,
     }
@@ -342,7 +358,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
 }
 
 fn plan(scenario: Scenario, world: &Bare) -> Plan {
-    let provider = scenario == Scenario::Provider;
+    let provider = scenario.provider();
     let kind = if provider {
         Kind::Provider { models: world.gateway.models.iter().map(|m| m.name.clone()).collect(), all: true }
     } else {
@@ -351,6 +367,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let mint = match scenario {
         Scenario::Chosen => Mint::CallerChooses,
         Scenario::Provider => Mint::Supplied,
+        Scenario::Issued => Mint::Issued,
         Scenario::Forward
         | Scenario::CanaryFails
         | Scenario::HoldFails
@@ -386,7 +403,8 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         drain_window: ms(1_300),
         soak: ms(400),
         undo_window: ms(900),
-        repeats: 2,
+        // Where it is urgent, one refusal at each address is believed: then all rests on every node having heard.
+        repeats: if scenario == Scenario::Emergency { 1 } else { 2 },
         longest_request: ms(30),
         longest_gap: Span::hours(1),
         reload_within: ms(1_000),
@@ -410,7 +428,9 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {
             vec![ApprovalRule { phase: Phase::Revoke, role: "security".into(), not_requester: true }]
         }
-        Scenario::CanaryFails | Scenario::HoldFails | Scenario::AskedBack | Scenario::Provider | Scenario::Emergency => Vec::new(),
+        Scenario::CanaryFails | Scenario::HoldFails | Scenario::AskedBack | Scenario::Provider | Scenario::Emergency | Scenario::Issued => {
+            Vec::new()
+        }
     };
     Plan {
         v: 1,
@@ -460,7 +480,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         approvals,
         timing,
         windows: None,
-        accept: Vec::new(),
+        accept: if scenario == Scenario::Issued { vec!["lost_value_not_searched".into()] } else { Vec::new() },
         on_fail: OnFail::Rollback,
         on_refused_caller: OnRefused::Reopen,
         by_hand: Vec::new(),

@@ -31,6 +31,7 @@ impl Store {
             pending_run: s.pending.as_ref().map(|(r, _)| r.clone()),
             guard: s.guard(),
             warnings: Vec::new(),
+            unusable: None,
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Trail {
     pub(crate) agreed: bool,
     /// The end is written.
     pub(crate) finished: bool,
+    /// Where the new value comes from is asked once: a later process cannot try the key, and goes on with what was shown.
+    pub(crate) asked_once: bool,
     /// Somebody asked to turn back, and it was written.
     pub(crate) turned: bool,
 }
@@ -118,7 +120,7 @@ impl Trail {
                 self.scope_accepted |= accepts.iter().any(|d| matches!(d, Drift::OldScope { .. } | Drift::NewScope { .. }));
                 // What led to the phase the run is in is accepted with it; what must be fresh is not.
                 self.approved = false;
-                self.passed.retain(|(p, _)| matches!(p, Place::Bound | Place::Canary));
+                self.passed.retain(|(p, _)| *p == Place::Bound);
                 None
             }
             Record::Answered { yes, .. } => {
@@ -138,6 +140,11 @@ impl Trail {
                 None
             }
             Record::Looked { drift, .. } => {
+                // A model that came later is taken along; it says nothing about what was judged of the keys.
+                if drift.iter().any(|d| !matches!(d, Drift::NewReference { .. })) {
+                    // Whatever becomes of the difference, what was judged was judged of another world.
+                    self.passed.retain(|(p, _)| *p == Place::Bound);
+                }
                 for d in drift {
                     if let Drift::Twins { ids } = d {
                         self.named.extend(ids.iter().cloned());
@@ -145,8 +152,17 @@ impl Trail {
                 }
                 None
             }
+            Record::Opened { .. } => {
+                // What must be fresh was judged by a process that is gone.
+                let kept = self.asked_once;
+                self.passed.retain(|(p, _)| match p {
+                    Place::Canary => kept,
+                    Place::BeforeDisable | Place::BeforeDelete | Place::OldAccepted => false,
+                    _ => true,
+                });
+                None
+            }
             Record::Planned { .. }
-            | Record::Opened { .. }
             | Record::Spawned { .. }
             | Record::Calls { .. }
             | Record::Asked { .. }
@@ -172,7 +188,9 @@ impl Trail {
             Effect::Promote { .. } | Effect::Repoint { to: Which::New, .. } => {
                 self.flipped = true;
                 self.flipped_at = self.flipped_at.or(Some(now));
-                self.passed(Place::Canary).is_none().then_some((2, "the new key was made current without a canary"))
+                // Once the old key's end has begun, the new one is the only one that can help.
+                let needless = self.delete_begun;
+                (!needless && self.passed(Place::Canary).is_none()).then_some((2, "the new key was made current without a canary"))
             }
             Effect::Demote { .. } | Effect::Repoint { to: Which::Old, .. } => {
                 lacks(Place::OldAccepted, "consumers were sent back before the old key was seen accepted")

@@ -156,6 +156,8 @@ pub(crate) struct World {
     pub(crate) sealed: bool,
     /// Old was last disabled by the run at this instant.
     pub(crate) disabled_at: Option<i64>,
+    /// So long after the first consumer is moved, the source stops to show the keys of this run.
+    pub(crate) blind_after: Option<i64>,
     /// The gateway refuses this caller on the new key, some time after the flip.
     pub(crate) flaky: Option<u16>,
     /// The source attributes our calls to somebody else.
@@ -303,7 +305,7 @@ impl World {
     /// A call of ours with a credential.
     pub(crate) fn probe(&mut self, replica: usize, value: usize, request: &RequestId) -> bool {
         let key = self.gateway.by_value(value);
-        let accepted = self.gateway.call(replica, key, self.now, true);
+        let accepted = self.gateway.probe(replica, key, self.now, &mut self.rng);
         let visible = self.now + self.rng.span(0, LAG);
         self.log.add(Row {
             at: self.now,

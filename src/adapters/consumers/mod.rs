@@ -4,8 +4,13 @@
 //! seen in the usage.
 
 mod acknowledge;
+mod check;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(test)]
 mod tests;
+
+pub use check::program;
 
 use crate::policy::model::consumer::{Ack as WrittenAck, Consumer, Method, Reload};
 use crate::ports::{Consumers, PortError, Result};
@@ -30,12 +35,30 @@ pub struct ConsumerSet {
     withhold: Vec<String>,
     scrubber: Scrubber,
     running: RefCell<BTreeMap<App, Running>>,
+    #[cfg(feature = "kubernetes")]
+    workloads: Option<kubernetes::Workloads>,
 }
 
 impl ConsumerSet {
     /// The consumers of a policy; a reload may take `longest`, and no child sees the variables in `withhold`.
     pub fn new(consumers: Vec<Consumer>, longest: Duration, withhold: Vec<String>, scrubber: Scrubber) -> Self {
-        Self { consumers, longest, withhold, scrubber, running: RefCell::new(BTreeMap::new()) }
+        Self {
+            consumers,
+            longest,
+            withhold,
+            scrubber,
+            running: RefCell::new(BTreeMap::new()),
+            #[cfg(feature = "kubernetes")]
+            workloads: None,
+        }
+    }
+
+    /// With a way to workloads in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    #[must_use]
+    pub fn with_workloads(mut self, workloads: kubernetes::Workloads) -> Self {
+        self.workloads = Some(workloads);
+        self
     }
 
     fn find(&self, app: &App) -> Result<&Consumer> {
@@ -114,6 +137,8 @@ impl Consumers for ConsumerSet {
         match &self.find(app)?.reload {
             Reload::Command(argv) => self.start(app, argv).await.map(Some),
             Reload::Http(_) | Reload::Dynamic(_) | Reload::By(_) => Ok(None),
+            #[cfg(feature = "kubernetes")]
+            Reload::Kubernetes(_) if self.workloads.is_some() => Ok(None),
             Reload::Kubernetes(_) => {
                 Err(PortError::Unsupported { system: "this build".into(), action: "restart a workload in Kubernetes".into() })
             }
@@ -135,12 +160,24 @@ impl Consumers for ConsumerSet {
         }
         match &self.find(app)?.reload {
             Reload::Http(http) => self.call(app, http.url.as_str(), http.method.unwrap_or(Method::Post)).await,
-            Reload::Command(_) | Reload::Dynamic(_) | Reload::By(_) | Reload::Kubernetes(_) => Ok(()),
+            #[cfg(feature = "kubernetes")]
+            Reload::Kubernetes(reload) => match &self.workloads {
+                Some(workloads) => workloads.reload(app, reload).await,
+                None => Ok(()),
+            },
+            #[cfg(not(feature = "kubernetes"))]
+            Reload::Kubernetes(_) => Ok(()),
+            Reload::Command(_) | Reload::Dynamic(_) | Reload::By(_) => Ok(()),
         }
     }
 
     async fn acknowledged(&self, app: &App) -> Result<Option<Ack>> {
-        match &self.find(app)?.ack {
+        let consumer = self.find(app)?;
+        #[cfg(feature = "kubernetes")]
+        if let (None, Reload::Kubernetes(reload), Some(workloads)) = (&consumer.ack, &consumer.reload, &self.workloads) {
+            return workloads.acknowledged(app, reload).await;
+        }
+        match &consumer.ack {
             Some(WrittenAck::VersionFile(path)) => acknowledge::from_file(app, path),
             Some(WrittenAck::Http(http)) => {
                 let failed = |e: http::HttpProblem| PortError::Unreachable {

@@ -1,8 +1,11 @@
 //! Gateways: one file per vendor, one variant each. A new vendor is a file and a variant; the compiler lists what is missing.
 
 mod aisix;
+mod check;
 mod http;
 mod litellm;
+mod newapi;
+mod openrouter;
 mod probe;
 mod sandbox;
 #[cfg(test)]
@@ -13,8 +16,12 @@ pub use aisix::{
     AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, FileAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN,
     OwnCalls as AisixOwnCalls, aisix,
 };
+pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};
+pub(crate) use newapi::{Console, Token, owner};
+pub use newapi::{LOG as NEW_API_LOG, Ledger, NewApiGateway, NewApiProber, Settings as NewApiSettings};
+pub use openrouter::{COUNTERS, Dialect as OpenRouterDialect, Meter, OpenRouterGateway, OpenRouterProber, Settings as OpenRouterSettings};
 pub use sandbox::{SandboxGateway, SandboxProber};
 pub use wire::Access;
 
@@ -32,6 +39,10 @@ pub enum AnyGateway {
     Aisix(AisixGateway),
     /// One that the policy describes.
     Http(HttpGatewayDriver),
+    /// OpenRouter or ARouter.
+    OpenRouter(Box<OpenRouterGateway>),
+    /// new-api.
+    NewApi(Box<NewApiGateway>),
 }
 
 /// Any prober of this build.
@@ -44,6 +55,10 @@ pub enum AnyProber {
     Aisix(AisixProber),
     /// For one that the policy describes.
     Http(HttpProber),
+    /// For OpenRouter or ARouter.
+    OpenRouter(Box<OpenRouterProber>),
+    /// For new-api.
+    NewApi(Box<NewApiProber>),
 }
 
 /// The same call on whichever variant there is.
@@ -54,6 +69,8 @@ macro_rules! forward {
             Self::LiteLlm($one) => $call,
             Self::Aisix($one) => $call,
             Self::Http($one) => $call,
+            Self::OpenRouter($one) => $call,
+            Self::NewApi($one) => $call,
         }
     };
 }
@@ -66,6 +83,8 @@ impl AnyGateway {
             Self::LiteLlm(_) => "litellm",
             Self::Aisix(_) => "aisix",
             Self::Http(_) => "http",
+            Self::OpenRouter(one) => one.driver(),
+            Self::NewApi(_) => "new_api",
         }
     }
 

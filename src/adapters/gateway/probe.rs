@@ -139,7 +139,7 @@ mod tests {
 
     fn class(family: &str, stream: bool, status: u16, body: &str) -> CallClass {
         let probe = Probe { family: family.into(), model: "m".into(), stream };
-        judge(&probe, &Reply { status, body: Zeroizing::new(body.as_bytes().to_vec()), date: None }, &DIALECT)
+        judge(&probe, &Reply { status, body: Zeroizing::new(body.as_bytes().to_vec()), date: None, request: None }, &DIALECT)
     }
 
     fn error(status: u16, kind: &str, code: &str) -> CallClass {

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// The longest answer that is read.
 const LONGEST_BODY: usize = 4 << 20;
+/// Headers in which a gateway names its own id of a call.
+const REQUEST_IDS: &[&str] = &["x-oneapi-request-id", "x-request-id"];
 
 /// How an admin API is reached.
 pub struct Access {
@@ -34,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) body: Zeroizing<Vec<u8>>,
     /// The `Date` header, where it is one.
     pub(crate) date: Option<Time>,
+    /// The gateway's own id of the call, where a header names one.
+    pub(crate) request: Option<String>,
 }
 
 impl Reply {
@@ -80,9 +84,10 @@ impl Http {
         }
         let response = request.send().await.map_err(|e| HttpProblem::of(&e))?;
         let status = response.status().as_u16();
-        let date = response.headers().get("date").and_then(|value| value.to_str().ok()).and_then(date);
+        let request = REQUEST_IDS.iter().find_map(|name| response.headers().get(*name)?.to_str().ok().map(str::to_owned));
+        let date = http::date_millis(response.headers()).map(Time);
         let body = http::read_bounded(response, LONGEST_BODY).await?;
-        Ok(Reply { status, body, date })
+        Ok(Reply { status, body, date, request })
     }
 }
 
@@ -102,6 +107,8 @@ pub(crate) struct Admin {
     pub(crate) system: String,
     base: Url,
     bearer: SecretText,
+    /// Sent with every call beside the credential.
+    headers: Vec<(&'static str, String)>,
     http: Http,
 }
 
@@ -109,7 +116,13 @@ impl Admin {
     /// Nothing is called yet.
     pub(crate) fn new(system: &str, base: &str, bearer: SecretText, http: Http) -> std::result::Result<Self, HttpProblem> {
         let base = http::address(base)?;
-        Ok(Self { system: format!("{system} at {}", shown(&base)), base, bearer, http })
+        Ok(Self { system: format!("{system} at {}", shown(&base)), base, bearer, headers: Vec::new(), http })
+    }
+
+    /// With one more header in every call; never a secret.
+    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// The address, as plans freeze it.
@@ -119,31 +132,54 @@ impl Admin {
 
     /// Reads something.
     pub(crate) async fn get<T: DeserializeOwned>(&self, action: &str, path: &[&str], query: &[(&str, &str)]) -> Result<T> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let call = Call { calls: Calls::Reading, method: Method::GET, url, bearer: Some(&self.bearer), headers: &[], body: None };
-        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, false))?;
-        if !reply.is_success() {
-            return Err(self.not_read(action, &reply));
-        }
-        self.parsed(&reply)
+        let reply = self.look(path, query).await?;
+        self.read(action, &reply)
+    }
+
+    /// Reads something, for a caller that reads more than success out of the answer.
+    pub(crate) async fn look(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Reply> {
+        self.send(Calls::Reading, Method::GET, path, query, None).await.map_err(|e| self.unreachable(&e, false))
+    }
+
+    /// What [`Self::get`] makes of an answer.
+    pub(crate) fn read<T: DeserializeOwned>(&self, action: &str, reply: &Reply) -> Result<T> {
+        if reply.is_success() { self.parsed(reply) } else { Err(self.not_read(action, reply)) }
     }
 
     /// Changes something, once.
     pub(crate) async fn change<T: DeserializeOwned>(&self, action: &str, method: Method, path: &[&str], body: Option<&Value>) -> Result<T> {
-        let url = self.url(path)?;
-        let call = Call { calls: Calls::Changing, method, url, bearer: Some(&self.bearer), headers: &[], body };
-        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, e.may_have_happened()))?;
+        let reply = self.answer(method, path, &[], body).await?;
         self.changed(action, &reply)
     }
 
     /// Changes something, once, for a caller that reads more than success out of the answer.
-    pub(crate) async fn answer(&self, method: Method, path: &[&str], body: &Value) -> Result<Reply> {
-        let url = self.url(path)?;
-        let call = Call { calls: Calls::Changing, method, url, bearer: Some(&self.bearer), headers: &[], body: Some(body) };
-        self.http.send(call).await.map_err(|e| self.unreachable(&e, e.may_have_happened()))
+    pub(crate) async fn answer(&self, method: Method, path: &[&str], query: &[(&str, &str)], body: Option<&Value>) -> Result<Reply> {
+        let sent = self.send(Calls::Changing, method, path, query, body).await;
+        sent.map_err(|e| self.unreachable(&e, e.may_have_happened()))
+    }
+
+    async fn send(
+        &self,
+        calls: Calls,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> std::result::Result<Reply, HttpProblem> {
+        // Some gateways answer a path without its last slash with a redirect, and none is followed.
+        let (path, slash) = match path {
+            [path @ .., ""] => (path, true),
+            path => (path, false),
+        };
+        let mut url = http::join(&self.base, path)?;
+        if slash {
+            url.path_segments_mut().map_err(|()| HttpProblem::Address)?.push("");
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.http.send(Call { calls, method, url, bearer: Some(&self.bearer), headers: &headers, body }).await
     }
 
     /// What [`Self::change`] makes of an answer.
@@ -153,9 +189,7 @@ impl Admin {
 
     /// The gateway's clock, to a second, from the header of an answer.
     pub(crate) async fn date(&self, action: &str, path: &[&str]) -> Result<Time> {
-        let url = self.url(path)?;
-        let call = Call { calls: Calls::Reading, method: Method::GET, url, bearer: Some(&self.bearer), headers: &[], body: None };
-        let reply = self.http.send(call).await.map_err(|e| self.unreachable(&e, false))?;
+        let reply = self.look(path, &[]).await?;
         if !reply.is_success() {
             return Err(self.not_read(action, &reply));
         }
@@ -165,10 +199,6 @@ impl Admin {
     /// The answer cannot be relied on.
     pub(crate) fn unreadable(&self, why: impl Into<String>) -> PortError {
         PortError::Unreadable { system: self.system.clone(), why: why.into() }
-    }
-
-    fn url(&self, path: &[&str]) -> Result<Url> {
-        http::join(&self.base, path).map_err(|e| self.unreachable(&e, false))
     }
 
     fn parsed<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T> {
@@ -225,11 +255,6 @@ impl Admin {
             (None, None) => format!("status {}; {hint}", reply.status),
         }
     }
-}
-
-/// The middle of the second that a `Date` header names.
-fn date(text: &str) -> Option<Time> {
-    chrono::DateTime::parse_from_rfc2822(text).ok().map(|at| Time(at.timestamp_millis()).plus(Span(500)))
 }
 
 fn shown(base: &Url) -> String {

@@ -2,15 +2,33 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod azure;
+mod check;
+pub mod command;
 mod file;
+#[cfg(feature = "github")]
+pub mod github;
+pub mod google;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
+pub mod vercel;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use azure::AzureStore;
+pub use command::CommandStore;
 pub use file::{Field, FileStore};
+#[cfg(feature = "github")]
+pub use github::GithubStore;
+pub use google::GoogleStore;
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
+pub use vercel::VercelStore;
 
 use crate::ports::{Place, Result, Retire, SecretStore};
 use crate::rotation::{RunId, Snapshot, StoreCaps, VersionId};
@@ -20,9 +38,23 @@ use crate::secret::SecretText;
 pub enum AnyStore {
     /// A file.
     File(FileStore),
+    /// A program.
+    Command(Box<CommandStore>),
+    /// GitHub.
+    #[cfg(feature = "github")]
+    Github(Box<GithubStore>),
+    /// Google Secret Manager.
+    Google(Box<GoogleStore>),
+    /// Azure Key Vault.
+    Azure(Box<AzureStore>),
+    /// Vercel.
+    Vercel(Box<VercelStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
+    /// A Secret in Kubernetes.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<KubernetesStore>),
     /// Vault or OpenBao.
     #[cfg(feature = "vault")]
     Vault(Box<VaultStore>),
@@ -33,8 +65,16 @@ macro_rules! forward {
     ($any:expr, $one:ident => $call:expr) => {
         match $any {
             Self::File($one) => $call,
+            Self::Command($one) => $call,
+            Self::Vercel($one) => $call,
+            Self::Azure($one) => $call,
+            Self::Google($one) => $call,
+            #[cfg(feature = "github")]
+            Self::Github($one) => $call,
             #[cfg(feature = "aws")]
             Self::Aws($one) => $call,
+            #[cfg(feature = "kubernetes")]
+            Self::Kubernetes($one) => $call,
             #[cfg(feature = "vault")]
             Self::Vault($one) => $call,
         }

@@ -8,10 +8,13 @@
 //! old value so that an operator can still undelete them; the stronger level destroys them.
 
 mod api;
+mod check;
 mod document;
 mod history;
 mod kv;
 mod login;
+#[cfg(feature = "aws")]
+mod login_aws;
 mod place;
 mod store;
 

@@ -137,7 +137,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
 
 fn place(state: &StateDir, id: &RunId) -> Result<String, Fault> {
     let (run, _) = session::peek(state, id)?;
-    run.sealed
-        .map(|(_, place)| place)
-        .ok_or_else(|| Fault::usage(format!("find the bundle of run {id}: it is not sealed yet")).hint(format!("keyroll status {id}")))
+    let place = match run.sealed.map(|(_, place)| place) {
+        // Sealed on another machine.
+        Some(place) if !Path::new(&place).exists() => state.fetch_bundle(id)?.map(|dir| dir.display().to_string()).or(Some(place)),
+        found => found,
+    };
+    place.ok_or_else(|| Fault::usage(format!("find the bundle of run {id}: it is not sealed yet")).hint(format!("keyroll status {id}")))
 }

@@ -1,5 +1,6 @@
 //! One file per verb, or per family of verbs that answer the same question.
 
+pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod evidence;
 pub(crate) mod help;

@@ -7,7 +7,7 @@ use crate::cli::load::{self, LoadedPolicy};
 use crate::cli::out::Out;
 use crate::cli::session;
 use crate::cli::signals::Stop as Signal;
-use crate::cli::wire::Wired;
+use crate::cli::wire::{self, Wired};
 use crate::engine;
 use crate::journal::StateDir;
 use crate::plan::{self, Facts, Selector};
@@ -30,15 +30,16 @@ struct Saved {
 pub(crate) fn run(args: &PlanArgs, global: &Global, out: &Out) -> Result<u8, Fault> {
     let loaded = load::policy(&args.policy.policy, args.policy.env.as_deref(), out)?;
     missing(&loaded.policy)?;
-    let inventory = match &args.inventory {
+    let (loaded, inventory) = match &args.inventory {
         // The offline plan: no runtime, no clients, no state.
-        Some(path) => read_inventory(path)?,
+        Some(path) => (loaded, read_inventory(path)?),
         None => {
             let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
-            session::runtime()?.block_on(async {
+            session::runtime()?.block_on(async move {
                 let signal = Signal::default();
+                let loaded = wire::found(loaded).await?;
                 let wired = Wired::connect(&loaded.policy, &state, None, &signal, out).await?;
-                inventory(&wired, &loaded.policy).await
+                inventory(&wired, &loaded.policy).await.map(|inventory| (loaded, inventory))
             })?
         }
     };

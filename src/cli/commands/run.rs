@@ -47,6 +47,7 @@ async fn one(loaded: LoadedPolicy, saved: Option<Plan>, args: &RunArgs, global: 
     local_state_allowed(&loaded.policy, args, global, out)?;
     let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
     not_claimed(&state, &loaded.policy)?;
+    let loaded = crate::cli::wire::found(loaded).await?;
     let wired = Wired::connect(&loaded.policy, &state, None, signal, out).await?;
     let inventory = commands::plan::inventory(&wired, &loaded.policy).await?;
     let plan = match saved {

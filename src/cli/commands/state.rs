@@ -33,7 +33,14 @@ pub(crate) fn unlock(args: &Unlock, global: &Global, out: &Out) -> Result<u8, Fa
     };
     // The record goes into the journal where the journal still works; the note in the run's folder is written in any case.
     let record = Record::Unlocked { by: taker.holder.user.clone(), why: args.reason.clone() };
-    let lease = match state.resume_run(&id, &taker, clock::wall) {
+    let resumed = loop {
+        match state.resume_run(&id, &taker, clock::wall) {
+            // On another machine, and perhaps gone: whether it is shows by waiting.
+            Err(crate::journal::StateError::Held(held)) if held.watched => std::thread::sleep(std::time::Duration::from_millis(400)),
+            other => break other,
+        }
+    };
+    let lease = match resumed {
         Ok(mut opened) => {
             let _ = opened.journal.append(&record);
             opened.lease

@@ -5,6 +5,7 @@ use crate::cli::fault::{Fault, exit};
 use crate::cli::out::Out;
 use crate::journal::StateDir;
 use crate::policy::Policy;
+use crate::policy::model::process::Notify;
 use crate::policy::model::reference::Ref;
 use crate::policy::model::slot::Slot;
 use crate::rotation::Run;
@@ -19,6 +20,7 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
         found.extend(gateway.provider_key().map(|p| &p.issuer));
         found.extend(gateway.provider_key().and_then(|p| p.secret.as_ref()));
     }
+    found.extend(policy.notify.iter().filter_map(|place| if let Notify::Webhook(hook) = place { Some(&hook.url) } else { None }));
     if let Some(out) = &policy.evidence_out {
         found.extend(out.fingerprint_key.as_ref());
         found.extend(out.sign.as_ref().map(|s| &s.key));
@@ -28,8 +30,15 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
 
 /// The variables that the slots' logins rest on.
 pub(super) fn variables_of_slots(policy: &Policy) -> Vec<String> {
-    let places = policy.slots.iter().filter_map(|slot| if let Slot::Vault(place) = slot { Some(place) } else { None });
-    places.flat_map(reference::behind_vault).collect()
+    let behind = |slot: &Slot| match slot {
+        Slot::Vault(place) => reference::behind_vault(place),
+        Slot::Github(place) => reference::variables([&place.token]),
+        Slot::Gcp(place) => reference::variables([&place.token]),
+        Slot::Azure(place) => reference::variables([&place.token]),
+        Slot::Vercel(place) => reference::variables([&place.token]),
+        Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => Vec::new(),
+    };
+    policy.slots.iter().flat_map(behind).collect()
 }
 
 /// The fingerprint key: the organisation's where the policy names one, else one file for the whole state folder, made on first use.
@@ -44,6 +53,11 @@ pub(super) async fn fingerprint_key(
     };
     let key = match policy.evidence_out.as_ref().and_then(|o| o.fingerprint_key.as_ref()) {
         Some(reference) => FingerprintKey::from_bytes(references.resolve(reference).await?.expose().as_bytes()).map_err(failed)?,
+        None if state.is_shared() => {
+            let what = "keep state that several machines share: without a fingerprint key of the organisation they could compare no value";
+            return Err(Fault::new(exit::REFUSED, what)
+                .hint("name one: `evidence_out: { fingerprint_key: { env: NAME } }`; `openssl rand -hex 32` makes one"));
+        }
         None => {
             let path = state.root().join("fingerprint.key");
             if !path.exists() && run.is_none() {

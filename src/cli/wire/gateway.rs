@@ -92,9 +92,10 @@ pub(super) async fn connect(tools: &Tools<'_>) -> Result<Connected, Fault> {
         Some(Gateway::LiteLlm(written)) => super::litellm::connect(tools, written).await,
         Some(Gateway::Aisix(written)) => super::aisix::connect(tools, written).await,
         Some(Gateway::Http(written)) => described(tools, written).await,
-        Some(other @ (Gateway::LlmGateway(_) | Gateway::OpenRouter(_) | Gateway::ARouter(_) | Gateway::NewApi(_) | Gateway::Manual(_))) => {
-            Err(absent(other.kind()))
-        }
+        Some(Gateway::OpenRouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::OpenRouter, written).await,
+        Some(Gateway::ARouter(written)) => super::openrouter::connect(tools, super::openrouter::Product::ARouter, written).await,
+        Some(Gateway::NewApi(written)) => super::newapi::connect(tools, written).await,
+        Some(other @ (Gateway::LlmGateway(_) | Gateway::Manual(_))) => Err(absent(other.kind())),
         None => Err(absent("no gateway")),
     }
 }
@@ -103,11 +104,14 @@ fn absent(named: &str) -> Fault {
     Fault::new(exit::REFUSED, format!("reach the gateway: {named} is not in this build")).hint("`gateway: { sandbox: … }` is")
 }
 
+/// The certificate of a private authority.
+pub(super) fn certificate(path: Option<&str>) -> Result<Option<Vec<u8>>, Fault> {
+    let read = |path: &str| std::fs::read(path).map_err(|e| Fault::usage(format!("read the certificate authority {path}: {e}")));
+    path.map(read).transpose()
+}
+
 /// Keys of runs that are over: where a marker cannot be replaced, only their journals say so.
-fn settled(state: &StateDir, written: &HttpGateway) -> Result<BTreeSet<KeyId>, Fault> {
-    if written.marker_stays != Some(true) {
-        return Ok(BTreeSet::new());
-    }
+pub(super) fn settled(state: &StateDir) -> Result<BTreeSet<KeyId>, Fault> {
     let runs = state.list()?.into_iter().filter_map(|entry| session::peek(state, &entry.id).ok());
     let done = runs.filter(|(run, _)| matches!(run.ended, Some(End::Done)));
     Ok(done.filter_map(|(run, _)| run.new.map(|new| new.id)).collect())
@@ -117,11 +121,9 @@ fn settled(state: &StateDir, written: &HttpGateway) -> Result<BTreeSet<KeyId>, F
 async fn described(tools: &Tools<'_>, written: &HttpGateway) -> Result<Connected, Fault> {
     let admin = tools.admin(&written.admin).await?;
     let timeout = tools.call_timeout(written.call_timeout);
-    let ca_pem = match &written.ca_file {
-        None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|e| Fault::usage(format!("read the certificate {path}: {e}")))?),
-    };
-    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem, settled(tools.state, written)?);
+    let ca_pem = certificate(written.ca_file.as_deref())?;
+    let known = if written.marker_stays == Some(true) { settled(tools.state)? } else { BTreeSet::new() };
+    let made = gateway::described(written, admin.duplicate(), timeout, ca_pem, known);
     let (gateway, prober) = made.map_err(|e| Fault::usage(e.to_string()))?;
     Ok(Connected {
         gateway: AnyGateway::Http(gateway),

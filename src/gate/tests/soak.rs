@@ -86,6 +86,44 @@ fn refusals_of_an_earlier_attempt_are_over() {
 }
 
 #[test]
+fn a_refusal_before_our_clock_jumped_still_counts() {
+    // The windows begin again with the jump; what the log shows in its own time does not go away with them.
+    let jump = OFF + 60;
+    let mut run = run_off();
+    run.since.before_jump = [run.since.hold.clone(), None, None];
+    run.clock_broke = Some(stamp(jump));
+    run.since.hold = Some(stamp(jump));
+    run.since.disabled = Some(stamp(jump));
+    run.stamp = Some(stamp(jump));
+    let mut hurt = quiet(jump + 120);
+    usage(&mut hurt).old.insert(App::new("batch"), refusal(OFF + 1));
+    is(&soak(&run, &hurt), Verdict::Fail, "batch");
+    usage(&mut hurt).old.insert(App::new("batch"), refusal(HOLD - 1));
+    is(&soak(&run, &hurt), Verdict::Pass, "");
+    // Of another boot nobody can tell when it was, so everything counts; without a jump the wall clock is believed.
+    let boot = |s: i64| Stamp { boot: "another".into(), ..stamp(s) };
+    run.since.before_jump = [Some(boot(HOLD)), None, None];
+    is(&soak(&run, &hurt), Verdict::Fail, "batch");
+    let mut calm = run_off();
+    calm.since.hold = Some(boot(HOLD));
+    let mut seen = quiet(LATER);
+    usage(&mut seen).old.insert(App::new("batch"), refusal(HOLD - 1));
+    is(&soak(&calm, &seen), Verdict::Pass, "");
+    // So for the cached refusals of a key that was enabled again.
+    let mut again = run_off();
+    again.since.before_jump = [Some(stamp(HOLD)), None, Some(stamp(6_010))];
+    again.clock_broke = Some(stamp(jump));
+    again.since.hold = Some(stamp(jump));
+    again.since.enabled = Some(stamp(jump));
+    again.since.disabled = Some(stamp(jump));
+    again.stamp = Some(stamp(jump));
+    usage(&mut hurt).old.insert(App::new("batch"), refusal(6_039));
+    is(&soak(&again, &hurt), Verdict::Pass, "");
+    usage(&mut hurt).old.insert(App::new("batch"), refusal(6_040));
+    is(&soak(&again, &hurt), Verdict::Fail, "batch");
+}
+
+#[test]
 fn an_excepted_caller_is_named_and_hurts_nobody() {
     let mut run = run_off();
     run.exceptions.push(Exception { app: App::new("batch"), until: at(LATER + 1), owner: "o".into(), why: "w".into() });

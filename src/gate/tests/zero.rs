@@ -269,6 +269,41 @@ fn a_new_key_nobody_was_given_needs_no_window_but_still_a_sign_of_life() {
 }
 
 #[test]
+fn a_use_of_a_key_that_nobody_was_given_shows_that_the_journal_is_an_old_one() {
+    let zero = |run: &Run, reading: &Reading| ask(run, Point::NewDrained, Ask::Zero { key: Which::New }, reading);
+    let mut plan = plan();
+    let mut run = run_back();
+    let unborn = |run: &mut Run| {
+        run.since.flip = None;
+        run.since.back = None;
+        run.since.minted = Some(stamp(FLIP));
+        run.slots[0].was_promoted = false;
+    };
+    unborn(&mut run);
+    let mut used = reading(NOW);
+    usage(&mut used).new = [(App::new("batch"), uses(FLIP + 1))].into();
+    let judged = zero(&run, &used);
+    is(&judged, Verdict::Fail, "the world is ahead of the journal: the new key is used by batch (owner team-data)");
+    assert_eq!(judged.about, ["batch (owner team-data)"]);
+    // It is no matter of how long ago, only of whether it was after the mint.
+    usage(&mut used).new = [(App::new("batch"), uses(FLIP))].into();
+    is(&zero(&run, &used), Verdict::Inconclusive, "less than its cadence");
+    usage(&mut used).new = [(App::new("chat"), uses(FLIP))].into();
+    is(&zero(&run, &used), Verdict::Pass, "");
+    // Where rows are only counted, our own calls are among them.
+    plan.usage.kind = UsageKind::Counters;
+    let mut counted = run_of(plan);
+    counted.course = Course::Undo;
+    unborn(&mut counted);
+    usage(&mut used).new = [(App::new("chat"), uses(FLIP + 1))].into();
+    is(&zero(&counted, &used), Verdict::Pass, "");
+    // And a run that did give it away drains it over its window.
+    let mut given = run_back();
+    given.since.back = Some(stamp(NOW - 620));
+    is(&zero(&given, &used), Verdict::Pass, "");
+}
+
+#[test]
 fn a_caller_that_nobody_listed_blocks_until_it_is_excepted() {
     let mut used = reading(NOW);
     usage(&mut used).old.insert(App::new("quarter-end"), refusal(NOW - 30));

@@ -6,12 +6,16 @@ use super::Checks;
 use crate::policy::{
     code::Code,
     mask::quoted,
-    model::consumer::{Consumer, Consumers, Reload},
+    model::{
+        consumer::{Consumer, Consumers, Reload},
+        process::{Notify, Webhook},
+    },
     suggest,
 };
 
 pub(super) fn check(checks: &mut Checks<'_>) {
     let policy = checks.policy;
+    templates(checks, &policy.notify);
     let Some(consumers) = &policy.consumers else {
         return;
     };
@@ -23,6 +27,21 @@ pub(super) fn check(checks: &mut Checks<'_>) {
     if matches!(consumers, Consumers::Listed(_)) {
         scope(checks, listed);
         exceptions(checks, listed);
+    }
+}
+
+/// What a notice does not have would stay in the message as it is written.
+fn templates(checks: &mut Checks<'_>, places: &[Notify]) {
+    for (index, place) in places.iter().enumerate() {
+        let Notify::Webhook(hook) = place else { continue };
+        if let Some(name) = hook.unknown_placeholder() {
+            checks.say(
+                Code::UnknownPlaceholder,
+                &format!("notify[{index}].webhook.template"),
+                format!("a notice has no {}", quoted(name)),
+                format!("it has {}", Webhook::PLACEHOLDERS.map(|name| format!("`{{{name}}}`")).join(", ")),
+            );
+        }
     }
 }
 
@@ -72,12 +91,30 @@ fn workloads(checks: &mut Checks<'_>, consumers: &[Consumer]) {
         let Reload::Kubernetes(reload) = &consumer.reload else {
             continue;
         };
-        if [&reload.deployment, &reload.statefulset, &reload.daemonset].into_iter().flatten().count() != 1 {
+        let at = |field: &str| format!("consumers[{index}].reload.kubernetes{field}");
+        let ways: Vec<&str> = reload.named().map(|(way, _)| way).collect();
+        if ways.len() != 1 {
             checks.say(
                 Code::OneKindOnly,
-                &format!("consumers[{index}].reload.kubernetes"),
+                &at(""),
                 "a workload in Kubernetes must be named in exactly one way",
-                "write one of `deployment`, `statefulset` and `daemonset`",
+                "write one of `deployment`, `statefulset`, `daemonset`, `cronjob` and `selector`",
+            );
+        }
+        if reload.cronjob.is_some() && reload.restart == Some(true) {
+            checks.say(
+                Code::OneKindOnly,
+                &at(".restart"),
+                "a CronJob is not restarted: its next run reads the new value",
+                "remove `restart`; the drain waits for the next run",
+            );
+        }
+        if reload.through.as_ref().is_some_and(|t| t.copies()) && reload.reads.is_none() {
+            checks.say(
+                Code::OneKindOnly,
+                &at(".through"),
+                "something copies the value into a Secret, and the policy does not say into which",
+                "add `reads: { secret: …, key: … }` with the Secret that the pods read",
             );
         }
     }

@@ -83,7 +83,7 @@ pub enum Reload {
     /// It reads the store again by itself.
     Dynamic(DynamicReload),
     /// A workload in Kubernetes.
-    Kubernetes(KubernetesReload),
+    Kubernetes(Box<KubernetesReload>),
     /// A person does it: keyroll says what to do, and checks.
     By(Hand),
 }
@@ -117,13 +117,16 @@ pub struct DynamicReload {
     pub ttl: Period,
 }
 
-/// A workload in Kubernetes; exactly one kind is named.
+/// A workload in Kubernetes, or several by their labels; exactly one way to name it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesReload {
-    /// Which cluster, by the name of its context.
+    /// Which cluster, by the name of its context; that of the `kubernetes` slot when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Which cluster, by the uid of its namespace `kube-system` or the address of its API server; another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Its namespace.
     pub namespace: String,
     /// A Deployment.
@@ -135,9 +138,113 @@ pub struct KubernetesReload {
     /// A DaemonSet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daemonset: Option<String>,
+    /// A CronJob; it is never restarted, its next run reads the new value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cronjob: Option<String>,
+    /// Labels of Deployments, StatefulSets and DaemonSets, such as `app=chat,tier=web`; they are restarted one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// Whether to restart it; without this it is only watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<bool>,
+    /// The Secret that its pods read; that of the `kubernetes` slot in this namespace when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<SecretKey>,
+    /// What brings the value from the slot to the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Delivery>,
+    /// How long a restart may take until every pod has started anew; ten minutes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Period>,
+}
+
+impl KubernetesReload {
+    /// Every way in which it is named.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let ways = [
+            ("deployment", &self.deployment),
+            ("statefulset", &self.statefulset),
+            ("daemonset", &self.daemonset),
+            ("cronjob", &self.cronjob),
+            ("selector", &self.selector),
+        ];
+        ways.into_iter().filter_map(|(way, name)| name.as_deref().map(|name| (way, name)))
+    }
+
+    /// It is restarted by us.
+    pub fn restarts(&self) -> bool {
+        self.restart == Some(true) && self.cronjob.is_none()
+    }
+}
+
+/// One key of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKey {
+    /// The Secret.
+    pub secret: String,
+    /// The key in its data.
+    pub key: String,
+}
+
+/// What brings a value from the slot to the pods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Delivery {
+    /// External Secrets copies it into the Secret; it is asked to do so at once.
+    ExternalSecret(CopiedBy),
+    /// The Vault Secrets Operator copies it into the Secret.
+    VaultStaticSecret(CopiedBy),
+    /// A Vault Agent beside the program fetches it: when the pod starts, and again in this time.
+    VaultAgent(FetchedBy),
+    /// A CSI driver mounts it: when the pod starts, and again in this time.
+    Csi(FetchedBy),
+    /// Reloader restarts the workload when the Secret changes.
+    Reloader(FetchedBy),
+}
+
+/// An object that makes a copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopiedBy {
+    /// Its name.
+    pub name: String,
+    /// How often it copies by itself.
+    pub refresh: Period,
+}
+
+/// Something that fetches or acts every so often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FetchedBy {
+    /// How often.
+    pub refresh: Period,
+}
+
+impl Delivery {
+    /// How long it may take by itself.
+    pub fn refresh(&self) -> Period {
+        match self {
+            Delivery::ExternalSecret(copied) | Delivery::VaultStaticSecret(copied) => copied.refresh,
+            Delivery::VaultAgent(fetched) | Delivery::Csi(fetched) | Delivery::Reloader(fetched) => fetched.refresh,
+        }
+    }
+
+    /// The pods fetch the value themselves when they start: there is no Secret to look at.
+    pub fn fetches(&self) -> bool {
+        match self {
+            Delivery::VaultAgent(_) | Delivery::Csi(_) => true,
+            Delivery::ExternalSecret(_) | Delivery::VaultStaticSecret(_) | Delivery::Reloader(_) => false,
+        }
+    }
+
+    /// Something copies the value into the Secret that pods read.
+    pub fn copies(&self) -> bool {
+        match self {
+            Delivery::ExternalSecret(_) | Delivery::VaultStaticSecret(_) => true,
+            Delivery::VaultAgent(_) | Delivery::Csi(_) | Delivery::Reloader(_) => false,
+        }
+    }
 }
 
 /// How often a consumer makes calls.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AllReferencing, aisix::Aisix, http_gateway::HttpGateway, reference::Ref};
+use super::{AllReferencing, aisix::Aisix, http_gateway::HttpGateway, newapi::NewApi, openrouter::OpenRouter, reference::Ref};
 use crate::policy::scalar::{Name, Period, Url};
 
 /// The gateway that issues the key.
@@ -21,12 +21,12 @@ pub enum Gateway {
     LlmGateway(OtherGateway),
     /// OpenRouter.
     #[serde(rename = "openrouter")]
-    OpenRouter(OtherGateway),
+    OpenRouter(OpenRouter),
     /// ARouter.
     #[serde(rename = "arouter")]
-    ARouter(OtherGateway),
+    ARouter(OpenRouter),
     /// new-api and what speaks its dialect.
-    NewApi(OtherGateway),
+    NewApi(NewApi),
     /// Any gateway with an HTTP API, described in the policy.
     Http(Box<HttpGateway>),
     /// A gateway that only a person can operate.
@@ -56,11 +56,9 @@ impl Gateway {
             Gateway::LiteLlm(gateway) => gateway.key.as_ref(),
             Gateway::Http(gateway) => gateway.key.as_ref(),
             Gateway::Aisix(gateway) => gateway.key.as_ref(),
-            Gateway::LlmGateway(gateway)
-            | Gateway::OpenRouter(gateway)
-            | Gateway::ARouter(gateway)
-            | Gateway::NewApi(gateway)
-            | Gateway::Manual(gateway) => gateway.key.as_ref(),
+            Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway) => gateway.key.as_ref(),
+            Gateway::NewApi(gateway) => gateway.key.as_ref(),
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.key.as_ref(),
         }
     }
 
@@ -71,11 +69,9 @@ impl Gateway {
             Gateway::LiteLlm(gateway) => gateway.provider_key.as_ref(),
             Gateway::Http(gateway) => gateway.provider_key.as_ref(),
             Gateway::Aisix(gateway) => gateway.provider_key.as_ref(),
-            Gateway::LlmGateway(gateway)
-            | Gateway::OpenRouter(gateway)
-            | Gateway::ARouter(gateway)
-            | Gateway::NewApi(gateway)
-            | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
+            // Their provider keys are not reached over HTTP.
+            Gateway::OpenRouter(_) | Gateway::ARouter(_) | Gateway::NewApi(_) => None,
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.provider_key.as_ref(),
         }
     }
 
@@ -86,17 +82,24 @@ impl Gateway {
             Gateway::LiteLlm(gateway) => Some(&gateway.admin),
             Gateway::Http(gateway) => Some(&gateway.admin),
             Gateway::Aisix(gateway) => gateway.admin(),
-            Gateway::LlmGateway(gateway)
-            | Gateway::OpenRouter(gateway)
-            | Gateway::ARouter(gateway)
-            | Gateway::NewApi(gateway)
-            | Gateway::Manual(gateway) => gateway.admin.as_ref(),
+            Gateway::OpenRouter(gateway) | Gateway::ARouter(gateway) => Some(&gateway.admin),
+            Gateway::NewApi(gateway) => Some(&gateway.admin),
+            Gateway::LlmGateway(gateway) | Gateway::Manual(gateway) => gateway.admin.as_ref(),
         }
     }
 
     /// Whether this build has an adapter for the gateway.
     pub fn in_this_build(&self) -> bool {
-        matches!(self, Gateway::Sandbox(_) | Gateway::LiteLlm(_) | Gateway::Aisix(_) | Gateway::Http(_))
+        match self {
+            Gateway::Sandbox(_)
+            | Gateway::LiteLlm(_)
+            | Gateway::Aisix(_)
+            | Gateway::Http(_)
+            | Gateway::OpenRouter(_)
+            | Gateway::ARouter(_)
+            | Gateway::NewApi(_) => true,
+            Gateway::LlmGateway(_) | Gateway::Manual(_) => false,
+        }
     }
 }
 

@@ -6,6 +6,8 @@ pub mod consumer;
 pub mod gate;
 pub mod gateway;
 pub mod http_gateway;
+pub mod newapi;
+pub mod openrouter;
 pub mod process;
 pub mod reference;
 pub mod rotation;

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::reference::{AwsPlace, VaultPlace};
 use crate::policy::scalar::VariableName;
 
+mod remote;
+
+pub use remote::{AzureSlot, CommandSlot, GithubSlot, GoogleSlot, VercelSlot, VercelTarget};
+
 /// One place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -21,13 +25,13 @@ pub enum Slot {
     /// A store that a program talks to.
     Command(CommandSlot),
     /// An Actions secret in GitHub.
-    Github(OtherSlot),
+    Github(GithubSlot),
     /// A secret in Azure Key Vault.
-    Azure(OtherSlot),
+    Azure(AzureSlot),
     /// A secret in Google Secret Manager.
-    Gcp(OtherSlot),
+    Gcp(GoogleSlot),
     /// An environment variable in Vercel.
-    Vercel(OtherSlot),
+    Vercel(VercelSlot),
 }
 
 impl Slot {
@@ -82,39 +86,16 @@ pub enum FileFormat {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesSlot {
-    /// Which cluster, by the name of its context; without it the plan asks for one.
+    /// Which cluster, by the name of its context in the kubeconfig; this or `cluster` is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+    /// Which cluster, by the uid of its namespace `kube-system` or the address of its API server; another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub secret: String,
     /// The key in its data.
     pub key: String,
-}
-
-/// A store that a program talks to: value on standard input, never among the arguments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CommandSlot {
-    /// Writes the value on its standard input as pending.
-    #[schemars(length(min = 1))]
-    pub stage: Vec<String>,
-    /// Makes the pending value current.
-    #[schemars(length(min = 1))]
-    pub promote: Vec<String>,
-    /// Makes the previous value current again.
-    #[schemars(length(min = 1))]
-    pub rollback: Vec<String>,
-    /// Prints the current value; without it the store cannot be read back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<Vec<String>>,
-}
-
-/// A store that is known by name: its settings are kept as written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct OtherSlot {
-    /// Everything, as written.
-    #[serde(flatten)]
-    pub rest: serde_json::Map<String, serde_json::Value>,
 }

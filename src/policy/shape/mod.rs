@@ -29,7 +29,7 @@ pub(crate) struct Walked {
 pub(crate) fn walk(root: &Node, rows: bool) -> Walked {
     let mut walker = Walker { rows, walked: Walked::default() };
     let here = Here { name: "policy", span: root.span, secret: false, entry: false };
-    walker.value(root, schema::shared(), here);
+    walker.value(root, schema::root(), here);
     walker.walked
 }
 

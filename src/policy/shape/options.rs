@@ -78,7 +78,7 @@ pub(super) fn collect<'s>(schema: &'s Json, found: &mut Options<'s>, depth: usiz
     };
     found.secret |= object.contains_key("x-secret");
     if let Some(target) = object.get("$ref").and_then(Json::as_str) {
-        if let Some(schema) = schema::shared().pointer(target.trim_start_matches('#')) {
+        if let Some(schema) = schema::definition(target) {
             collect(schema, found, depth + 1);
         }
         return;
@@ -114,7 +114,7 @@ pub(super) fn required(option: &Object) -> impl Iterator<Item = &str> {
 
 pub(super) fn properties_of_policy() -> &'static Object {
     static NONE: std::sync::LazyLock<Object> = std::sync::LazyLock::new(Map::new);
-    schema::shared().as_object().and_then(properties).unwrap_or(&NONE)
+    schema::root().as_object().and_then(properties).unwrap_or(&NONE)
 }
 
 /// The block a field belongs to, when it is one of the well-known ones.
@@ -131,7 +131,7 @@ pub(super) fn home_of(name: &str) -> Option<&'static str> {
         ("Timing", "timing"),
     ];
     blocks.iter().find_map(|(definition, block)| {
-        let fields = schema::shared().pointer(&format!("/$defs/{definition}"))?.as_object().and_then(properties)?;
+        let fields = schema::definition(definition)?.as_object().and_then(properties)?;
         fields.contains_key(name).then_some(*block)
     })
 }

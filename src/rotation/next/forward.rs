@@ -125,8 +125,8 @@ fn hold(run: &Run) -> Step {
             why: "an unlisted caller was refused while the old key was disabled; the key is enabled again: find the caller, list it or except it, then amend".into(),
         });
     }
-    if run.model_behind().is_some() {
-        // A model that came later is moved like the others, and all is watched again.
+    if run.model_behind().is_some() || slot_behind(run).is_some() {
+        // A model that came later, or a slot that was put back, is moved like the others, and all is watched again.
         return Step::Move(Phase::Flip);
     }
     early_gate(run, &Point::Drained).unwrap_or(Step::Move(Phase::Revoke))
@@ -146,6 +146,9 @@ fn revoke(run: &Run) -> Step {
             }
             OldKey::DeleteIntended | OldKey::Gone => Step::Do(Effect::Repoint { model: model.clone(), to: Which::New }),
         };
+    }
+    if let Some(step) = put_back(run) {
+        return step;
     }
     let provider = matches!(run.plan.kind, Kind::Provider { .. });
     match run.old {
@@ -188,7 +191,40 @@ fn revoke(run: &Run) -> Step {
     }
 }
 
+/// A slot that somebody put back to the old key, and who may have read it there: moved on again, whatever that takes now.
+fn put_back(run: &Run) -> Option<Step> {
+    let behind = slot_behind(run);
+    let reopens = run.emergency.is_none();
+    match (run.old, behind) {
+        (OldKey::Enabled | OldKey::OffByOthers, Some(_)) => return Some(Step::Move(Phase::Flip)),
+        // Who reads it is refused now: the key is accepted again before the slot is moved.
+        (OldKey::DisabledByUs, Some(slot)) if reopens => {
+            let why = format!("slot {} was put back to the disabled key", slot.saturating_add(1));
+            return Some(Step::Reopen { why, callers: Vec::new(), unknown: false });
+        }
+        (OldKey::DisabledByUs, _) if reopens => return None,
+        (OldKey::Enabled | OldKey::OffByOthers, None) => return None,
+        // In an emergency the old key stays off, and a deletion that has begun cannot be stopped: only the new key can help.
+        (OldKey::DisabledByUs | OldKey::DeleteIntended | OldKey::Gone, _) => {}
+    }
+    if let Some(slot) = behind {
+        let seen_to_work = || if run.old == OldKey::DisabledByUs { early_gate(run, &Point::Canary) } else { None };
+        let guard = run.slots.get(slot).map(|s| s.guard.clone()).unwrap_or_default();
+        return Some(seen_to_work().unwrap_or_else(|| after_look(run, Effect::Promote { slot: slot_no(slot), guard })));
+    }
+    let told = run.plan.readers().find(|c| !matches!(c.reload, Reload::Dynamic { .. }) && !run.reloaded(&c.app));
+    told.map(|consumer| Step::Do(Effect::Reload { app: consumer.app.clone(), flip: run.flip }))
+}
+
+/// A slot that holds the old key and can still be moved.
+fn slot_behind(run: &Run) -> Option<usize> {
+    run.slots.iter().position(|s| s.current == Which::Old && !s.retired)
+}
+
 fn archive(run: &Run) -> Step {
+    if let Some(step) = put_back(run) {
+        return step;
+    }
     match gate(run, &Point::Complete) {
         Gate::Passed => {}
         Gate::Judge(not_before) => return Step::Judge { point: Point::Complete, not_before },

@@ -160,15 +160,17 @@ fn keys_with_this_runs_marker_that_it_does_not_know_are_twins() {
 #[test]
 fn a_slot_that_somebody_wrote_to_is_named() {
     let holds = |is: Option<&'static str>| move |s: &mut Seen| s.slots[1].current_is = is.map(print);
-    let current = |seen: &str| vec![Drift::SlotCurrent { slot: slot(1), seen: seen.into() }];
-    let foreign = "a value that is neither where this run left it nor its own";
+    let current = |seen: &str, holds| vec![Drift::SlotCurrent { slot: slot(1), seen: seen.into(), holds }];
+    let foreign = "a value that is neither the old key nor the new one";
+    let theirs = "the old key although this run had moved it on";
     let ours = "the new key although this run had not put it there, or had put it back";
     let before = Tale::at("promote 0");
-    assert_eq!(found(&before, holds(Some("c"))), current(foreign));
-    assert_eq!(found(&before, holds(Some("b"))), current(ours));
-    assert_eq!(found(&before, holds(None)), current("nothing readable"));
+    assert_eq!(found(&before, holds(Some("c"))), current(foreign, None));
+    assert_eq!(found(&before, holds(Some("b"))), current(ours, Some(Which::New)));
+    assert_eq!(found(&before, holds(None)), current("nothing readable", None));
     let after = Tale::at("reload web");
-    assert_eq!(found(&after, holds(Some("a"))), current(foreign));
+    assert_eq!(found(&after, holds(Some("a"))), current(theirs, Some(Which::Old)));
+    assert_eq!(found(&after, holds(Some("c"))), current(foreign, None));
     assert_eq!(found(&after, holds(Some("b"))), []);
     // What the old value is may be known better than the plan knew it.
     let better = |s: &mut Seen| {
@@ -181,7 +183,8 @@ fn a_slot_that_somebody_wrote_to_is_named() {
     let mut blind = Tale::at("promote 0");
     blind.plan_mut().slots[1].caps.read_back = false;
     assert_eq!(found(&blind, holds(Some("c"))), []);
-    assert_eq!(found(&blind, |s| s.slots[0].current_is = None), [Drift::SlotCurrent { slot: slot(0), seen: "nothing readable".into() }]);
+    let unread = Drift::SlotCurrent { slot: slot(0), seen: "nothing readable".into(), holds: None };
+    assert_eq!(found(&blind, |s| s.slots[0].current_is = None), [unread]);
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn every_difference_has_words() {
         (Drift::NewGone, "somebody deleted the new key"),
         (Drift::NewScope { fields: fields(&["a"]) }, "the new key differs from the old one: a"),
         (Drift::Twins { ids: ["k", "l"].map(KeyId::new).to_vec() }, "unexpected keys carry this run's marker: k, l"),
-        (Drift::SlotCurrent { slot: slot(0), seen: "x".into() }, "slot 1 holds x"),
+        (Drift::SlotCurrent { slot: slot(0), seen: "x".into(), holds: None }, "slot 1 holds x"),
         (Drift::SlotPending { slot: slot(4), seen: "x".into() }, "the pending version of slot 5 is x"),
         (Drift::Model { model: model(), seen: "x".into() }, "model m points at x"),
         (Drift::NewReference { model: model() }, "model m appeared on the key that goes"),

@@ -37,7 +37,7 @@ fn a_session_begins_with_nothing_taken_on_trust() {
     assert_eq!((run.disables, run.parked.as_ref(), run.stuck.as_ref(), run.failed.as_ref()), (0, None, None, None));
     assert!(run.drift.is_empty());
     // What must be fresh at an irreversible step is judged again; what was shown once stays shown.
-    assert_eq!(points(run), ["bound", "canary", "drained", "flipped", "prepared", "reloaded api", "reloaded web"].map(String::from).into());
+    assert_eq!(points(run), ["bound", "drained", "flipped", "prepared", "reloaded api", "reloaded web"].map(String::from).into());
     assert_eq!((run.approved.clone(), run.gate.clone()), kept);
     assert_eq!(tale.next(), "look");
 }
@@ -250,7 +250,7 @@ fn what_voids_an_agreement() {
         (true, |t| {
             t.say(Record::Noted { what: "n".into() });
         }),
-        (true, |t| {
+        (false, |t| {
             t.drifts(&[Drift::OldGone]);
         }),
         (true, |t| {
@@ -291,6 +291,19 @@ fn a_jump_of_the_wall_clock_restarts_every_window() {
         assert_eq!((run.since.back.as_ref(), run.since.start.as_ref()), (None, Some(&stamp(1))));
         assert!(run.since.minted.is_some() && run.since.minted != Some(now));
     }
+    // What a jump moved is remembered where refusals count from, whatever jumps come after it.
+    let (mut tale, first) = jumped(259_200_000);
+    let hold = full().run.since.hold;
+    assert_eq!(tale.run.since.unmoved(tale.run.clock_broke.as_ref()), [hold.as_ref(), None, Some(&stamp(1))]);
+    tale.run.since.back = Some(stamp(2));
+    let second = Stamp { at: Time(first.at.0 - 259_200_000), mono: first.mono + 5, ..first };
+    tale.say(Record::Opened { holder: Holder::default(), stamp: second.clone(), taken_over: false, gate_semantics: GATE_SEMANTICS });
+    assert_eq!((tale.run.since.hold.as_ref(), tale.run.since.back.as_ref()), (Some(&second), Some(&second)));
+    assert_eq!(tale.run.since.unmoved(tale.run.clock_broke.as_ref()), [hold.as_ref(), Some(&stamp(2)), Some(&stamp(1))]);
+    // A new beginning is what it is.
+    tale.run.since.hold = Some(stamp(3));
+    assert_eq!(tale.run.since.unmoved(tale.run.clock_broke.as_ref()), [Some(&stamp(3)), Some(&stamp(2)), Some(&stamp(1))]);
+    assert_eq!(Since { hold: Some(stamp(3)), ..Since::default() }.unmoved(None), [Some(&stamp(3)), None, None]);
     let (mut tale, _) = jumped(0);
     tale.run.since.back = Some(stamp(1));
     let far = Stamp { mono: 0, ..stamp(100_000) };
@@ -395,7 +408,7 @@ fn amending_absorbs_what_others_switched_and_lists_the_rest() {
         (Drift::NewDisabled, (OldKey::DisabledByUs, Some((false, true)), 0, Some(false))),
         (Drift::NewGone, (OldKey::DisabledByUs, None, 0, None)),
         (Drift::NewReference { model: ModelName::new("m") }, (OldKey::DisabledByUs, Some((true, false)), 0, None)),
-        (Drift::SlotCurrent { slot: slot(0), seen: "x".into() }, (OldKey::DisabledByUs, Some((true, false)), 1, None)),
+        (Drift::SlotCurrent { slot: slot(0), seen: "x".into(), holds: None }, (OldKey::DisabledByUs, Some((true, false)), 1, None)),
     ];
     for (drift, (old, new, listed, changed)) in cases {
         let mut tale = fresh();

@@ -123,6 +123,19 @@ fn nobody_is_sent_to_a_key_that_was_not_seen_to_work_since_the_last_amendment() 
 }
 
 #[test]
+fn a_session_sends_nobody_to_a_key_that_only_an_earlier_one_saw_work() {
+    for from in ["promote 0", "promote 1"] {
+        let mut tale = Tale::at(from);
+        tale.open();
+        assert_eq!(tale.until(from), ["look", "judge canary", "look"]);
+    }
+    // Once nothing is left to be moved there is nothing to see.
+    let mut tale = Tale::at("reload web");
+    tale.open().look();
+    assert_eq!(tale.next(), "reload web 1");
+}
+
+#[test]
 fn consumers_come_one_after_the_other_each_seen_before_the_next() {
     let mut tale = Tale::at("judge reloaded web");
     tale.judges(Point::Reloaded(App::new("web")), &[("acknowledged", Verdict::NoData)]);

@@ -3,6 +3,7 @@
 
 mod data;
 mod drift;
+mod elsewhere;
 mod failures;
 mod fixture;
 mod fold;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 fn reply(status: u16, kind: &str, code: &str) -> Reply {
     let body = json!({"error": {"type": kind, "code": code, "message": "x"}}).to_string();
-    Reply { status, body: Zeroizing::new(body.into_bytes()), date: None }
+    Reply { status, body: Zeroizing::new(body.into_bytes()), date: None, request: None }
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Gateway for LiteLlmGateway {
         };
         let refused = |why| PortError::Refused { system: self.admin.system.clone(), action: "mint a key".into(), why };
         let body = mint::body(&request, value).map_err(refused)?;
-        let reply = self.admin.answer(Method::POST, &["key", "generate"], &body).await?;
+        let reply = self.admin.answer(Method::POST, &["key", "generate"], &[], Some(&body)).await?;
         // "The alias exists" is also what a repeated request hears after the first one made the key.
         if reply.status == 400 {
             let why = "status 400; the change may have happened: look".to_owned();

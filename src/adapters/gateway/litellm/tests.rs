@@ -64,7 +64,7 @@ fn error(status: u16, kind: &str, message: &str) -> (u16, Value) {
 
 fn class(answer: (u16, Value)) -> CallClass {
     let probe = Probe { family: "chat".into(), model: "m".into(), stream: false };
-    prober::judge(&probe, &Reply { status: answer.0, body: Zeroizing::new(answer.1.to_string().into_bytes()), date: None })
+    prober::judge(&probe, &Reply { status: answer.0, body: Zeroizing::new(answer.1.to_string().into_bytes()), date: None, request: None })
 }
 
 #[test]

@@ -11,6 +11,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager as sm;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -24,6 +25,29 @@ const CALL: Duration = Duration::from_secs(10);
 const ASK: Duration = Duration::from_secs(5);
 /// Time for a read with its repetitions.
 const READ: Duration = Duration::from_secs(25);
+
+/// Keeps the `Date` header of the last answer.
+#[derive(Debug, Clone, Default)]
+struct DateOfAnswer(Arc<Mutex<Option<i64>>>);
+
+impl sm::config::Intercept for DateOfAnswer {
+    fn name(&self) -> &'static str {
+        "DateOfAnswer"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &sm::config::interceptors::BeforeDeserializationInterceptorContextRef<'_>,
+        _: &sm::config::RuntimeComponents,
+        _: &mut sm::config::ConfigBag,
+    ) -> std::result::Result<(), aws_sdk_secretsmanager::error::BoxError> {
+        let date = context.response().headers().get("date").and_then(crate::support::http::date_text_millis);
+        if let Ok(mut kept) = self.0.lock() {
+            *kept = date;
+        }
+        Ok(())
+    }
+}
 
 /// One secret at AWS.
 pub(super) struct Remote {
@@ -97,6 +121,15 @@ impl Remote {
             }
         };
         self.caller.get_or_init(ask).await
+    }
+
+    /// What the service's clock says, in milliseconds since 1970, from the answer to a read; and the read's own result.
+    pub(super) async fn clock(&self) -> (Option<i64>, Result<()>) {
+        let date = DateOfAnswer::default();
+        let call = self.clients().await.reads.describe_secret().secret_id(&self.place.secret);
+        let answer = call.customize().interceptor(date.clone()).send().await;
+        let date = date.0.lock().map_or(None, |date| *date);
+        (date, answer.map(drop).map_err(|e| Problem::of("DescribeSecret", &e)))
     }
 
     /// Everything but the values.

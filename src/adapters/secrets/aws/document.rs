@@ -37,6 +37,11 @@ impl Document {
         SecretText::new(self.0.as_str())
     }
 
+    /// What its fields are called.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.members().map(|m| m.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
+    }
+
     fn members(&self) -> Result<Vec<(String, &RawValue)>, String> {
         serde_json::from_str::<Members<'_>>(self.text())
             .map(|m| m.0)

@@ -10,6 +10,7 @@
 //! What this cannot do: erase a version. Retiring takes its labels away; it stays readable by its id until AWS purges it, and what
 //! makes it harmless is that the gateway refuses the key. Copies in other regions follow later, and are only reported.
 
+mod check;
 mod client;
 mod document;
 mod place;

@@ -57,6 +57,11 @@ impl Problem {
         Self { kind, why: format!("{call}: {why}{id}") }
     }
 
+    /// A permission is missing, and nothing else is wrong.
+    pub(super) fn is_denied(&self) -> bool {
+        self.why.contains("permission for this call")
+    }
+
     /// As the error of a port. A call that changes something may have happened when its answer was lost.
     pub(super) fn into_port(self, system: String, action: &str, changes: bool) -> PortError {
         let action = action.to_owned();

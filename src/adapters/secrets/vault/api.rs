@@ -34,6 +34,8 @@ pub(super) struct Api {
 /// A status and a body.
 pub(super) struct Reply {
     pub(super) status: u16,
+    /// What the server's clock said, in milliseconds since 1970.
+    pub(super) date: Option<i64>,
     body: Zeroizing<Vec<u8>>,
 }
 
@@ -70,6 +72,11 @@ impl Api {
     /// Nothing is called yet.
     pub(super) fn new(place: Rc<Place>, auth: Option<VaultAuth>, timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
         Self { place, auth, clients: Clients::new(timeout, ca_pem), session: RefCell::new(None) }
+    }
+
+    /// How we log in; none is the token of the environment.
+    pub(super) fn auth(&self) -> Option<&VaultAuth> {
+        self.auth.as_ref()
     }
 
     /// The token is from a login that can be done again.
@@ -143,9 +150,25 @@ impl Api {
             request = request.header("content-type", "application/json").body(body);
         }
         let answer = request.send().await.map_err(|e| self.no_answer(&HttpProblem::of(&e), may))?;
-        let status = answer.status().as_u16();
+        let (status, date) = (answer.status().as_u16(), http::date_millis(answer.headers()));
         let body = http::read_bounded(answer, LONGEST_BODY).await.map_err(|e| self.no_answer(&e, may))?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, date, body })
+    }
+
+    /// How the server is, asked without a login and outside every namespace.
+    pub(super) async fn health(&self) -> Result<Reply> {
+        let url = http::join(&self.place.base, &["v1", "sys", "health"]).map_err(|e| self.unreachable(&e, false))?;
+        let client = self.clients.get(Calls::Reading, &self.place.base).map_err(|e| self.unreachable(&e, false))?;
+        let answer = client.get(url).send().await.map_err(|e| self.unreachable(&HttpProblem::of(&e), false))?;
+        let (status, date) = (answer.status().as_u16(), http::date_millis(answer.headers()));
+        let body = http::read_bounded(answer, LONGEST_BODY).await.map_err(|e| self.unreachable(&e, false))?;
+        Ok(Reply { status, date, body })
+    }
+
+    /// Which of these paths our token may do what with, by the server's own word; nothing is done.
+    pub(super) async fn capabilities(&self, references: &References, paths: &[String]) -> Result<Reply> {
+        let body = serde_json::to_vec(&serde_json::json!({ "paths": paths })).unwrap_or_default();
+        self.call(references, Calls::Reading, Method::POST, "sys/capabilities-self", None, Some(body)).await
     }
 
     async fn session(&self, references: &References) -> Result<Rc<Session>> {
@@ -153,13 +176,34 @@ impl Api {
             return Ok(session.clone());
         }
         let session = match Login::read(self.auth.as_ref(), references).await?.map_err(|why| self.refused("log in", &why))? {
-            Login::Token(token) => Session::given(token),
+            Login::Token(token) => self.kept_alive(token).await,
             Login::Call { mount, body } => self.log_in(&mount, &body).await?,
         };
         references.scrubber.add("vault token", &session.token);
         let session = Rc::new(session);
         *self.session.borrow_mut() = Some(session.clone());
         Ok(session)
+    }
+
+    /// A token that somebody gave us, renewed where it may be and half of its time is over. What cannot be asked is left as it is: the
+    /// token is then as good as it was.
+    async fn kept_alive(&self, token: SecretText) -> Session {
+        let looked = self.send(Calls::Reading, Method::GET, "auth/token/lookup-self", None, None, Some(&token)).await;
+        let told = looked.ok().filter(Reply::is_success).and_then(|reply| reply.parsed::<Value>("").ok()).unwrap_or_default();
+        let number = |name: &str| told.pointer(&format!("/data/{name}")).and_then(Value::as_u64).unwrap_or(0);
+        let (ttl, whole) = (number("ttl"), number("creation_ttl"));
+        let renewable = told.pointer("/data/renewable").and_then(Value::as_bool).unwrap_or(false);
+        if ttl == 0 || !renewable {
+            return Session::given(token);
+        }
+        if ttl.saturating_mul(2) > whole {
+            return Session::given_for(token, ttl);
+        }
+        // Whether or not this went through, the next look tells.
+        let renewed = self.send(Calls::Reading, Method::POST, "auth/token/renew-self", None, Some(b"{}".to_vec()), Some(&token)).await;
+        let left = renewed.ok().filter(Reply::is_success).and_then(|reply| reply.parsed::<EndpointResult<Value>>("").ok());
+        let left = left.and_then(|answer| answer.auth).map_or(ttl, |auth| auth.lease_duration);
+        Session::given_for(token, left)
     }
 
     /// A login changes nothing that we rely on: one whose answer is lost leaves a token that ends by itself.

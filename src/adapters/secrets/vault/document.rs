@@ -53,6 +53,11 @@ impl Document {
         Ok((!text.is_empty()).then_some(text))
     }
 
+    /// What its fields are called; keyroll's own are left out.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).filter(|name| *name != RUN && *name != VALUE).collect()
+    }
+
     /// The body of a write that is refused unless the document is at this version.
     pub(super) fn body(&self, cas: u64) -> Zeroizing<String> {
         let mut length: usize = 64;

@@ -64,6 +64,11 @@ impl VaultStore {
         Ok(snapshot)
     }
 
+    /// Whose value waits there.
+    pub(super) async fn pending_run(&self) -> Result<Option<String>> {
+        Ok(self.pending().await?.content.and_then(|content| content.run))
+    }
+
     async fn pending(&self) -> Result<Pending> {
         let Some(version) = self.api.read(&self.references, &self.place.pending(), None).await? else {
             return Ok(Pending { number: 0, content: None });

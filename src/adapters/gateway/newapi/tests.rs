@@ -1,0 +1,1 @@
+//! Names, envelopes and refusals.

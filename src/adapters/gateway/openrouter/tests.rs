@@ -1,0 +1,1 @@
+//! Judging, paging and names.
