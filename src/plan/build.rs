@@ -252,8 +252,7 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
-        // Our own calls go to the provider, so there is nothing to take out of a counter.
-        UsageKind::Counters if matches!(kind, Kind::Provider { .. }) && inventory.usage.names_caller => {}
+        UsageKind::Counters if inventory.usage.names_caller => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",
@@ -530,6 +529,11 @@ fn hosts(policy: &Policy, inventory: &Inventory) -> Vec<String> {
 fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate], more: Vec<String>) -> Vec<String> {
     let mut gaps: Vec<String> = policy.accept.iter().map(|a| format!("accepted by the policy in words: {}", word_of(a))).collect();
     gaps.extend(more);
+    if let Some(crate::policy::model::gateway::Gateway::Aisix(gateway)) = &policy.gateway
+        && let Some(crate::policy::model::aisix::CallerOf::Always(app)) = &gateway.caller
+    {
+        gaps.push(format!("that only {} calls with this key is the policy's word: the usage names no caller", app.as_str()));
+    }
     for gate in gates {
         for check in &gate.checks {
             if let Ask::Later { kind } = &check.ask {
