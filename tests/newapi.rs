@@ -294,3 +294,11 @@ fn the_stand_in_refuses_what_the_contract_does_not_have() {
     assert_eq!(ask("GET", tokens.trim_end_matches('/'), &headers, "").0, 301);
     assert_eq!(ask("GET", &tokens, &headers.replace("new-api-user: 7\r\n", ""), "").0, 401);
 }
+
+#[test]
+fn rollback_from_canary_by_another_process_finds_only_our_own_calls_on_the_new_key() {
+    let world = World::new(Build::June);
+    world.place.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "canary", "policy.yaml"]).ends(11);
+    world.place.keyroll(&["--timeout", "60s", "rollback", "--wait", &world.place.run_id()]).ends(0);
+    world.as_before();
+}

@@ -62,6 +62,11 @@ impl OpenRouterUsage {
             Some(series) => series,
             None => known.insert(Series::load(&self.settings.file).map_err(|why| self.unreadable(why))?),
         };
+        for call in self.settings.meter.calls() {
+            if let Some(cost) = call.cost {
+                series.paid(&call.request, cost).map_err(|why| self.unreadable(why))?;
+            }
+        }
         for key in keys {
             // A key that is gone has no counter; what was known of it stays.
             let Some(counters) = spent.get(*key) else { continue };
@@ -106,10 +111,9 @@ impl OpenRouterUsage {
 
     /// Every dollar on the new key was spent by a call of ours whose record is known: nobody else has it yet.
     fn all_ours(&self, query: &UsageQuery<'_>, series: &Series, key: &KeyId) -> bool {
-        let calls = self.settings.meter.calls();
         let mut sum = 0.0;
         for (request, _) in query.own.iter().filter(|(_, which)| **which == Which::New) {
-            let Some(cost) = calls.iter().find(|call| call.request == *request).and_then(|call| call.cost) else { return false };
+            let Some(cost) = series.cost(request) else { return false };
             sum += cost;
         }
         // Money shows how many calls there were; the moment of the last one does not.
