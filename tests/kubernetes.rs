@@ -2,6 +2,8 @@
 #![cfg(feature = "kubernetes")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
 
+#[path = "kubernetes/check.rs"]
+mod check;
 mod common;
 #[path = "stores/consumers.rs"]
 mod consumers;

@@ -212,3 +212,19 @@ fn a_reference_reads_a_field_and_names_its_variables() {
         assert_eq!(reference::variables([&Ref::Vault(place)]), ["VAULT_TOKEN"]);
     });
 }
+
+#[test]
+fn a_token_that_may_be_renewed_is_renewed_before_it_ends() {
+    wait(async {
+        let bao = Rc::new(Bao::plain().await);
+        let slot = bao.slot().await;
+        let token = bao.token("keyroll", "8s").await;
+        let store = slot.open_as(bao.token_file("short.token", &token));
+        look(&bao, &store).await;
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        look(&bao, &store).await;
+        // Its first eight seconds are over now.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        look(&bao, &store).await;
+    });
+}

@@ -105,7 +105,7 @@ impl Wired {
             usage: usage::usage(policy, connected.log, &fingerprints)?,
             consumers,
             approver: Answers::none(),
-            notifier: Notices::new(&policy.notify, withheld, scrubber),
+            notifier: Notices::new(&policy.notify, references.clone()),
             clock: SystemClock::new(signal.clone()),
             journal: None,
             lock: None,
@@ -141,7 +141,7 @@ impl Wired {
             inbox.answer_to(q.phase, q.attempt, &q.head).map(|found| found.map(|(_, reply)| reply.answer())).map_err(|e| e.to_string())
         }));
         let dir = state.run_dir(&run.id);
-        let mut seal = FileSeal::new(&dir);
+        let mut seal = FileSeal::new(&dir).known(self.references.scrubber.clone());
         if let Some(admin) = &self.admin {
             seal = seal.needle("admin", admin.duplicate());
         }

@@ -6,7 +6,7 @@ use super::scan::{Needle, NotSearched, Redaction, scan};
 use super::write::{Sealer, unsigned, write};
 use crate::ports::{Seal, SealError, Sealed};
 use crate::rotation::{Mint, Run};
-use crate::secret::SecretText;
+use crate::secret::{Scrubber, SecretText};
 use std::path::{Path, PathBuf};
 
 /// The label of the outgoing key's value, as the engine gives it.
@@ -19,6 +19,7 @@ pub struct FileSeal {
     run_dir: PathBuf,
     bundle: PathBuf,
     extra: Vec<(String, SecretText)>,
+    known: Option<Scrubber>,
     required: Vec<String>,
     sealer: Sealer,
 }
@@ -28,7 +29,7 @@ impl FileSeal {
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
         let run_dir = run_dir.into();
         let bundle = run_dir.join("bundle");
-        Self { run_dir, bundle, extra: Vec::new(), required: Vec::new(), sealer: unsigned }
+        Self { run_dir, bundle, extra: Vec::new(), known: None, required: Vec::new(), sealer: unsigned }
     }
 
     /// Another place for the bundle.
@@ -42,6 +43,13 @@ impl FileSeal {
     #[must_use]
     pub fn needle(mut self, label: impl Into<String>, secret: SecretText) -> Self {
         self.extra.push((label.into(), secret));
+        self
+    }
+
+    /// Everything that this process came to know until it seals: tokens of stores, addresses of webhooks, credentials behind references.
+    #[must_use]
+    pub fn known(mut self, known: Scrubber) -> Self {
+        self.known = Some(known);
         self
     }
 
@@ -75,7 +83,9 @@ impl FileSeal {
     fn redact(&self, run: &Run, payload: &Payload, needles: &[(&str, &SecretText)]) -> Result<Redaction, SealError> {
         let given = needles.iter().map(|(label, secret)| Needle { label, secret });
         let extra = self.extra.iter().map(|(label, secret)| Needle { label, secret });
-        let all: Vec<Needle<'_>> = given.chain(extra).collect();
+        let learnt = self.known.as_ref().map(Scrubber::secrets).unwrap_or_default();
+        let learnt = learnt.iter().map(|(label, secret)| Needle { label, secret });
+        let all: Vec<Needle<'_>> = given.chain(extra).chain(learnt).collect();
         let mut redaction = scan(payload, &all)?;
         let required = self.required(run);
         for label in &required {

@@ -148,6 +148,20 @@ impl StateDir {
         Ok(shared.fetch(run, &dir)?.then_some(dir))
     }
 
+    /// Whether state can be kept there, in words: a shared one is reached, and keeps what is there when it is asked to.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn usable(&self) -> Result<String, StateError> {
+        match &self.shared {
+            Some(shared) => {
+                shared.prove()?;
+                Ok("it can be written, and it refuses a second writer".into())
+            }
+            None => self.lock().map(|_lock| "it can be written".into()),
+        }
+    }
+
     pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
         self.shared.as_ref()
     }

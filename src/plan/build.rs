@@ -339,12 +339,12 @@ fn key(
 fn slots(policy: &Policy, inventory: &Inventory, old: &KeyFacts, kind: &Kind, no: &mut Vec<Refusal>) {
     for slot in &policy.slots {
         match slot {
-            Slot::File(_) | Slot::Command(_) | Slot::Gcp(_) => {}
+            Slot::File(_) | Slot::Command(_) | Slot::Gcp(_) | Slot::Azure(_) | Slot::Vercel(_) => {}
             Slot::Vault(_) if cfg!(feature = "vault") => {}
             Slot::Aws(_) if cfg!(feature = "aws") => {}
             Slot::Kubernetes(_) if cfg!(feature = "kubernetes") => {}
             Slot::Github(_) if cfg!(feature = "github") => {}
-            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) | Slot::Azure(_) | Slot::Vercel(_) => {
+            Slot::Vault(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Github(_) => {
                 no.push(Refusal::new("this store", format!("{} slots are not in this build", slot.kind()), "a `file:` slot"));
             }
         }

@@ -86,4 +86,55 @@ mod tests {
         let restarted = of(r#"{"namespace":"chat","selector":"app=chat","restart":true}"#);
         assert!(matches!(reload(&restarted, Span::ZERO), Reload::Told { how } if how == "restart selector app=chat in namespace chat"));
     }
+
+    fn refused(slots: &serde_json::Value, how: &serde_json::Value) -> Vec<&'static str> {
+        let policy: Policy = serde_json::from_value(serde_json::json!({
+            "rotation": { "credential": "chat", "owner": "team", "environment": "development" },
+            "slots": slots,
+            "consumers": [{ "app": "web", "cadence": "continuous", "reload": { "kubernetes": how } }],
+        }))
+        .unwrap();
+        let mut no = Vec::new();
+        refusals(&policy, &mut no);
+        no.iter().map(|r| r.lacks).collect()
+    }
+
+    #[test]
+    fn a_restart_needs_a_cluster_and_something_to_read() {
+        let slot = serde_json::json!([{ "kubernetes": { "context": "c", "namespace": "chat", "secret": "s", "key": "k" } }]);
+        let none = serde_json::json!([]);
+        let how = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let bare = how(r#"{"namespace":"chat","deployment":"web","restart":true}"#);
+        assert_eq!(refused(&slot, &bare), Vec::<&str>::new());
+        assert_eq!(refused(&none, &bare), ["a cluster by name", "the Secret that pods read"]);
+        let elsewhere = how(r#"{"namespace":"other","deployment":"web","restart":true}"#);
+        assert_eq!(refused(&slot, &elsewhere), ["the Secret that pods read"]);
+        for fine in [
+            r#"{"context":"c","namespace":"other","deployment":"web","restart":true,"reads":{"secret":"s","key":"k"}}"#,
+            r#"{"context":"c","namespace":"other","deployment":"web","restart":true,"through":{"vault_agent":{"refresh":"5m"}}}"#,
+            r#"{"context":"c","namespace":"other","deployment":"web"}"#,
+        ] {
+            assert_eq!(refused(&none, &how(fine)), Vec::<&str>::new(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn who_can_be_asked() {
+        let said = |slots: &str, how: &str| {
+            let text = format!(
+                r#"{{"rotation":{{"credential":"c","owner":"o","environment":"e"}},"slots":{slots},
+                "consumers":[{{"app":"web","cadence":"continuous","reload":{{"kubernetes":{how}}}}}]}}"#
+            );
+            let policy: Policy = serde_json::from_str(&text).unwrap();
+            let listed = policy.consumers.as_ref().unwrap().listed().to_vec();
+            acknowledges(listed.first().unwrap(), &policy)
+        };
+        let slot = r#"[{"kubernetes":{"context":"c","namespace":"chat","secret":"s","key":"k"}}]"#;
+        assert!(said(slot, r#"{"namespace":"chat","cronjob":"nightly"}"#));
+        assert!(!said("[]", r#"{"namespace":"chat","cronjob":"nightly"}"#), "nothing says what it reads");
+        assert!(said("[]", r#"{"namespace":"chat","deployment":"web","reads":{"secret":"s","key":"k"}}"#));
+        let fetched = r#""through":{"csi":{"refresh":"5m"}}}"#;
+        assert!(said("[]", &format!(r#"{{"namespace":"chat","deployment":"web","restart":true,{fetched}"#)));
+        assert!(!said("[]", &format!(r#"{{"namespace":"chat","deployment":"web",{fetched}"#)), "only a restart by us shows it");
+    }
 }

@@ -246,7 +246,7 @@ impl Code {
             Code::UseUnreadable => ("KR083", "use-unreadable", "The shared file named by `use` cannot be used."),
             Code::UseForbidden => ("KR084", "use-forbidden", "A shared file holds a block that belongs into the policy itself."),
             Code::RowsUnreadable => ("KR085", "rows-unreadable", "The rows of `for_each` cannot be read."),
-            Code::UnknownPlaceholder => ("KR086", "unknown-placeholder", "A placeholder names no column of `for_each`."),
+            Code::UnknownPlaceholder => ("KR086", "unknown-placeholder", "A placeholder names nothing that can be put in: no column of `for_each`, no part of a notice."),
             Code::GatewayDescription => ("KR087", "gateway-description", "The description of a gateway contradicts itself, or lacks what a rotation needs."),
             Code::NotInThisBuild => ("KR090", "not-in-this-build", "The policy is read, but this build cannot carry it out."),
             Code::LaterBuild => ("KR091", "later-build", "The check is understood, but needs a later build to be judged."),

@@ -142,6 +142,7 @@ fn a_flood_of_problems_is_bounded() {
 fn warnings_do_not_refuse() {
     let text = "rotation: { credential: k, owner: o, environment: test, scope: { apps: [a] } }
 gateway: { litellm: { url: http://gateway.internal:4000, admin: { env: A } } }
+slots: [{ aws: { secret: s, field: k, endpoint: http://aws.internal:4566 } }]
 consumers:
   - { app: a, cadence: 1h, reload: { by: hand } }
   - { app: b, cadence: 1h, reload: { by: hand } }
@@ -149,7 +150,7 @@ gates: { canary: [{ rate: { id: r, of: { key: new }, bad: { status: [5xx] }, lim
 ";
     let parsed = parse(&source(text), &Overlay::none());
     let codes: Vec<Code> = parsed.diagnostics.iter().map(|problem| problem.code).collect();
-    assert_eq!(codes, [Code::InsecureUrl, Code::OutsideScope, Code::LaterBuild]);
+    assert_eq!(codes, [Code::InsecureUrl, Code::InsecureUrl, Code::OutsideScope, Code::LaterBuild]);
     assert!(parsed.policy.is_some() && !parsed.has_errors());
     assert!(shown(&parsed).contains("warning[KR092]"));
 }

@@ -48,7 +48,7 @@ pub struct Notice {
     pub run: RunId,
     /// The credential.
     pub credential: String,
-    /// A stable word: `moved`, `parked`, `asked`, `turned`, `stuck`, `done`, …
+    /// A stable word: `moved`, `turned`, `reopened`, `asked`, `emergency`, `parked`, `stuck`, `finished`.
     pub event: &'static str,
     /// One sentence.
     pub text: String,

@@ -1,6 +1,6 @@
 //! A new session, and clocks that jump: what was shown before is worth only so much.
 
-use super::{Drift, GATE_SEMANTICS, Point, Run, Since, Stamp, Verdict};
+use super::{Drift, GATE_SEMANTICS, Mint, Point, Run, Since, Stamp, Verdict};
 
 /// Wall and boot clock may differ by this much between two records before it counts as a jump (milliseconds).
 pub const CLOCK_TOLERANCE: i64 = 60_000;
@@ -40,8 +40,12 @@ impl Run {
         self.failed = None;
         // What must be fresh at the instant of an effect that sends consumers elsewhere, or cannot be taken back, was judged by a process
         // that is gone.
-        for point in [Point::Canary, Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted, Point::NewSoaked] {
+        for point in [Point::BeforeDisable, Point::BeforeDelete, Point::OldAccepted, Point::NewSoaked] {
             self.passed.remove(&point);
+        }
+        // A value that only the process had that asked for it can be tried by nobody else: what it showed is all that will ever be.
+        if self.plan.gateway.caps.mint != Mint::Issued || !self.slots.is_empty() {
+            self.passed.remove(&Point::Canary);
         }
         // On the way back the new key is the one that goes. Once it is switched off, its drain is history.
         if self.new.as_ref().is_some_and(|n| n.enabled) {

@@ -83,6 +83,11 @@ impl Scrubber {
         self.read().needles.iter().map(|needle| needle.label.clone()).collect()
     }
 
+    /// Every registered secret with its name, for a search that has to be told what to look for.
+    pub fn secrets(&self) -> Vec<(String, SecretText)> {
+        self.read().needles.iter().map(|needle| (needle.label.clone(), needle.secret.duplicate())).collect()
+    }
+
     /// The text with every secret, in every known form, replaced by [`REDACTED`].
     ///
     /// Scrub before shortening: half a secret is not recognised.

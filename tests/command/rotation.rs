@@ -51,7 +51,7 @@ impl Stage {
         for left in ["pending", "pending.run", "pending.version"] {
             assert_eq!(self.slot.text(left), None, "{left} is left");
         }
-        assert_eq!(self.slot.text("previous").is_some(), false, "a way to the old value is left");
+        assert!(self.slot.text("previous").is_none(), "a way to the old value is left");
         let notes = std::fs::read_dir(self.whole.dir.path().join("state/children")).unwrap();
         assert_eq!(notes.count(), 0, "notes of children are left");
         assert_eq!(self.whole.orphans(), Vec::<Value>::new());

@@ -124,3 +124,43 @@ fn a_slot_that_is_gone_or_has_no_such_key_is_said() {
         assert!(seen.warnings.iter().any(|w| w.contains("may not create secrets")), "{seen:?}");
     });
 }
+
+#[test]
+fn what_a_policy_cannot_mean_is_said_at_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.yaml");
+    for (how, word) in [
+        ("{ namespace: chat }", "exactly one way"),
+        ("{ namespace: chat, deployment: web, selector: app=web }", "exactly one way"),
+        ("{ namespace: chat, cronjob: nightly, restart: true }", "next run"),
+        ("{ namespace: chat, deployment: web, through: { external_secret: { name: x, refresh: 1h } } }", "does not say into which"),
+    ] {
+        let rotation = "rotation: { credential: c, owner: o, environment: development }";
+        let text = format!("version: 1\n{rotation}\nconsumers:\n  - {{ app: web, cadence: 1h, reload: {{ kubernetes: {how} }} }}\n");
+        std::fs::write(&path, text).unwrap();
+        let source = keyroll::policy::Source::read(&path).unwrap_or_else(|_| panic!("unreadable"));
+        let parsed = keyroll::policy::parse(&source, &keyroll::policy::Overlay::none());
+        let said = keyroll::policy::render::text(&parsed.diagnostics, &parsed.sources, false);
+        assert!(parsed.has_errors() && said.contains(word), "{how}: {said}");
+    }
+}
+
+#[test]
+fn without_a_kubeconfig_a_pod_is_what_it_runs_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = crate::whole::Whole::new();
+    let plan = |cluster: &str, inside: bool| {
+        whole.policy(&format!("{{ kubernetes: {{ {cluster}namespace: chat, secret: s, key: k }} }}"));
+        let mut command = whole.command(&["plan", whole.dir.path().join("policy.yaml").to_str().unwrap()]);
+        command.env_remove("KUBECONFIG").env("HOME", dir.path());
+        if inside {
+            command.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", "1");
+        }
+        crate::common::Said::of(command.output().unwrap()).err
+    };
+    assert!(plan("cluster: some-uid, ", true).contains("service account cannot be read"));
+    assert!(plan("cluster: some-uid, ", false).contains("kubeconfig cannot be read"));
+    assert!(plan("context: prod, ", true).contains("kubeconfig cannot be read"), "a context is one of a kubeconfig");
+    assert!(plan("", true).contains("names no cluster"));
+    assert!(plan("cluster: \"https://10.0.0.1\", ", true).contains("another cluster"));
+}

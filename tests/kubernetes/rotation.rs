@@ -40,6 +40,20 @@ fn with_pods_that_keep_what_they_were_started_with() {
 }
 
 #[test]
+fn through_a_copy_that_would_come_within_the_hour() {
+    wait(async {
+        let mut stage = Stage::copied().await;
+        let said = Said::of(stage.whole.run().output().unwrap());
+        said.ends(0);
+        for (kind, name) in [("deployments", "web"), ("statefulsets", "worker"), ("daemonsets", "agent")] {
+            assert_eq!(stage.cluster.double.held(NAMESPACE, kind, name), [stage.value(), stage.value()], "{name}");
+        }
+        assert_eq!(stage.cluster.double.restarts(), 3, "nobody was restarted before the copy came, and again after it");
+        stage.judge(true, &[&said]);
+    });
+}
+
+#[test]
 fn back_from_the_hold_with_pods() {
     wait(async {
         let mut stage = Stage::pods().await;

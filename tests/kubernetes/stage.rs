@@ -45,6 +45,17 @@ pub(crate) struct Stage {
     /// What the slot held at the start of all.
     pub(crate) first: String,
     callers: Option<Callers>,
+    stop: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(reader) = self.reader.take() {
+            let _it_only_reads = reader.join();
+        }
+    }
 }
 
 impl Stage {
@@ -59,7 +70,7 @@ impl Stage {
         whole.set("KUBECONFIG", file.to_str().unwrap());
         let slot = json!({ "context": "test", "cluster": UID, "namespace": NAMESPACE, "secret": SECRET, "key": KEY });
         whole.policy(&json!({ "kubernetes": slot }).to_string());
-        Self { cluster, tap, whole, first, callers: None }
+        Self { cluster, tap, whole, first, callers: None, stop: Arc::default(), reader: None }
     }
 
     /// Consumers that ask the API for the value.
@@ -77,6 +88,41 @@ impl Stage {
     /// Consumers that are workloads: their pods keep what they were started with.
     pub(crate) async fn pods() -> Self {
         let mut stage = Self::bare();
+        stage.workloads(&Value::Null).await;
+        stage
+    }
+
+    /// The same, but the slot is a file, and something copies its value into the Secret when it is asked to, or within the hour.
+    pub(crate) async fn copied() -> Self {
+        let mut stage = Self::bare();
+        let file = stage.whole.dir.path().join("slot.env");
+        std::fs::write(&file, format!("API_KEY={}\n", stage.first)).unwrap();
+        stage.whole.policy(&json!({ "file": { "path": file, "name": "API_KEY" } }).to_string());
+        let path = format!("/apis/external-secrets.io/v1/namespaces/{NAMESPACE}/externalsecrets/router");
+        let object = json!({ "kind": "ExternalSecret", "metadata": { "name": "router", "namespace": NAMESPACE, "annotations": {} } });
+        let source = Arc::new(Mutex::new(stage.first.clone()));
+        stage.cluster.double.sync(&path, object, (NAMESPACE, SECRET, KEY), &source, Duration::from_secs(3600), "external-secrets");
+        // What the operator would read in the store.
+        let (stop, into) = (stage.stop.clone(), source.clone());
+        stage.reader = Some(std::thread::spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                let text = std::fs::read_to_string(&file).unwrap_or_default();
+                if let Some(value) = text.lines().find_map(|l| l.strip_prefix("API_KEY=")) {
+                    *into.lock().unwrap() = value.to_owned();
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }));
+        let through = json!({
+            "context": "test", "cluster": UID, "reads": { "secret": SECRET, "key": KEY },
+            "through": { "external_secret": { "name": "router", "refresh": "1h" } },
+        });
+        stage.workloads(&through).await;
+        stage
+    }
+
+    async fn workloads(&mut self, more: &Value) {
+        let stage = self;
         for (kind, name) in [("deployments", "web"), ("statefulsets", "worker"), ("daemonsets", "agent"), ("cronjobs", "nightly")] {
             let wired = if name == "worker" { Wired::EnvFrom } else { Wired::Env };
             stage.cluster.double.workload(NAMESPACE, kind, name, 2, spec(wired, SECRET, KEY));
@@ -90,13 +136,13 @@ impl Stage {
         let mut consumers = String::from("consumers:\n");
         for (app, cadence, mut how) in written {
             how["namespace"] = NAMESPACE.into();
+            how.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
             let line = json!({ "app": app, "cadence": cadence, "reload": { "kubernetes": how } });
             consumers.push_str(&format!("  - {line}\n"));
         }
         stage.consumers(&consumers);
         stage.callers = Some(Callers::Pods(Pods::start(&stage.cluster, stage.whole.data())));
         tokio::time::sleep(Duration::from_millis(3500)).await;
-        stage
     }
 
     /// Writes the policy's consumers anew.

@@ -117,13 +117,14 @@ fn a_restart_ends_when_no_pod_of_before_is_left() {
             ("daemonsets", "daemonset", Wired::InitEnv),
         ] {
             let stage = Stage::new();
-            stage.double.workload(NAMESPACE, kind, "web", 3, spec(how, SECRET, KEY));
+            // More than one page of the stand-in.
+            stage.double.workload(NAMESPACE, kind, "web", 4, spec(how, SECRET, KEY));
             stage.promote();
             let (workloads, how) = (stage.direct(), reload(json!({ field: "web" })));
             let why = missing(&workloads, &how).await;
-            assert!(why.contains("0 of 3 pods") && why.contains("started before the value was there"), "{why}");
+            assert!(why.contains("0 of 4 pods") && why.contains("started before the value was there"), "{why}");
             reloaded(&workloads, &how).await;
-            assert_eq!(stage.double.held(NAMESPACE, kind, "web"), [NEW, NEW, NEW], "{kind}");
+            assert_eq!(stage.double.held(NAMESPACE, kind, "web"), [NEW; 4], "{kind}");
             assert_eq!(stage.double.restarts(), 1);
         }
     });

@@ -136,6 +136,9 @@ pub(crate) const BRANCHES: [u64; 2] = [3, 6];
 pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {
     let mut rng = Rng::new(seed);
     let scenario = usize::try_from(rng.below(8)).unwrap_or(0);
+    // Of the runs with a provider key some ask for it once.
+    let once = Rng::new(seed ^ 0x0155).chance(300);
+    let scenario = if scenario == PROVIDER && once { ISSUED } else { scenario };
     let kind = rng.below(100);
     let calm = kind < 55;
     let mut spec = Spec { seed, branch, torn: rng.chance(300), patience: PATIENT, ..Spec::default() };
@@ -163,6 +166,10 @@ pub(crate) fn spec_of(seed: u64, branch: [u64; 2]) -> (usize, Spec) {
     }
     (scenario, spec)
 }
+
+/// Places of two scenarios in the list of all.
+const PROVIDER: usize = 5;
+const ISSUED: usize = 8;
 
 /// No session has so many boundaries.
 const NEVER: u32 = u32::MAX;

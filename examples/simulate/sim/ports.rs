@@ -13,8 +13,8 @@ use keyroll::ports::{
     Question, Result, Seal, SealError, Sealed,
 };
 use keyroll::rotation::{
-    Ack, App, CallClass, Child, Endpoint, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, ModelName, Probe, Proof, RequestId, Run,
-    SlotNo, Stamp, Time, Which,
+    Ack, App, CallClass, Child, Endpoint, GatewayCaps, GatewayIdentity, KeyFacts, KeyId, Marker, Mint, ModelName, Probe, Proof, RequestId,
+    Run, SlotNo, Stamp, Time, Which,
 };
 use keyroll::secret::{Fingerprint, FingerprintKey, SecretText};
 use std::cell::{RefCell, RefMut};
@@ -382,7 +382,9 @@ impl Hands {
             return Err(gone);
         }
         let mut wanted = vec![world.gateway.keys[world.old].value];
-        wanted.extend(run.new.as_ref().and_then(|n| world.gateway.find(&n.id)).map(|k| world.gateway.keys[k].value));
+        // What only a dead process knew, nobody can look for; that it may go unsearched is said in words by the plan.
+        let lost = world.trail.asked_once && !run.value_at_hand;
+        wanted.extend(run.new.as_ref().filter(|_| !lost).and_then(|n| world.gateway.find(&n.id)).map(|k| world.gateway.keys[k].value));
         // The engine says by label which needles it has; the oracle looks whether that is true.
         let labels = needles.iter().any(|(l, _)| *l == "old") && (wanted.len() < 2 || needles.iter().any(|(l, _)| *l == "new"));
         #[cfg(feature = "bugs")]
@@ -471,11 +473,13 @@ impl<'p> Ports for SimPorts<'p> {
         vec![("admin".to_owned(), world.values.print(admin))]
     }
     async fn supplied(&self, which: Which) -> Result<Option<SecretText>> {
-        let world = Hands::read(&self.hands).await?;
-        let number = match (which, world.supplied) {
-            (Which::New, number) => number,
-            (Which::Old, Some(_)) => Some(world.gateway.keys[world.old].value),
-            (Which::Old, None) => None,
+        let mut world = Hands::read(&self.hands).await?;
+        let issued = world.plan.gateway.caps.mint == Mint::Issued;
+        let number = match which {
+            // Asked again, the issuer makes another one.
+            Which::New if issued => Some(world.values.fresh()),
+            Which::New => world.supplied,
+            Which::Old => (issued || world.supplied.is_some()).then(|| world.gateway.keys[world.old].value),
         };
         Ok(number.map(|n| world.values.secret(n)))
     }

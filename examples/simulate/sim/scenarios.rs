@@ -43,11 +43,13 @@ pub(crate) enum Scenario {
     Emergency,
     /// A caller nobody listed shows up in the soak.
     Straggler,
+    /// A provider key whose issuer is asked once: what it answered dies with the process that asked.
+    Issued,
 }
 
 impl Scenario {
     /// All of them; the first six are those whose deaths are tried exhaustively.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Forward,
         Self::CanaryFails,
         Self::HoldFails,
@@ -56,12 +58,13 @@ impl Scenario {
         Self::Provider,
         Self::Emergency,
         Self::Straggler,
+        Self::Issued,
     ];
 
     /// Nothing in it is a reason to turn back.
     pub(crate) fn goes_through(self) -> bool {
         match self {
-            Self::Forward | Self::Chosen | Self::Provider | Self::Emergency | Self::Straggler => true,
+            Self::Forward | Self::Chosen | Self::Provider | Self::Emergency | Self::Straggler | Self::Issued => true,
             Self::CanaryFails | Self::HoldFails | Self::AskedBack => false,
         }
     }
@@ -76,7 +79,13 @@ impl Scenario {
             Self::Provider => "provider key, three models",
             Self::Emergency => "emergency",
             Self::Straggler => "straggler",
+            Self::Issued => "provider key, asked for once",
         }
+    }
+
+    /// A provider key is rotated.
+    fn provider(self) -> bool {
+        matches!(self, Self::Provider | Self::Issued)
     }
 }
 
@@ -137,7 +146,7 @@ impl Prepared {
             death,
             people: wild.people,
             judge: Judge::default(),
-            trail: Trail::default(),
+            trail: Trail { asked_once: self.scenario == Scenario::Issued, ..Trail::default() },
             looked: 0,
             youngest: 0,
             journal: self.paper.clone(),
@@ -269,7 +278,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         gateway.make(value, "keyroll:live", limits, Hand::Before, EPOCH - 86_400_000, &mut rng);
     }
     let old = numbers[1];
-    let provider = scenario == Scenario::Provider;
+    let provider = scenario.provider();
     let two = scenario == Scenario::Chosen;
     let mut slots = Vec::new();
     if !provider {
@@ -321,7 +330,7 @@ fn bare(scenario: Scenario, key: &Arc<FingerprintKey>, mut rng: Rng) -> Bare {
         slots,
         pods,
         values,
-        supplied: provider.then(|| numbers[4]),
+        supplied: (scenario == Scenario::Provider).then(|| numbers[4]),
         flaky: (scenario == Scenario::HoldFails).then_some(0),
         wrong_owner: scenario == Scenario::CanaryFails,
     }
@@ -349,7 +358,7 @@ fn stranger(first: i64, cadence: i64) -> Pod {
 }
 
 fn plan(scenario: Scenario, world: &Bare) -> Plan {
-    let provider = scenario == Scenario::Provider;
+    let provider = scenario.provider();
     let kind = if provider {
         Kind::Provider { models: world.gateway.models.iter().map(|m| m.name.clone()).collect(), all: true }
     } else {
@@ -358,6 +367,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
     let mint = match scenario {
         Scenario::Chosen => Mint::CallerChooses,
         Scenario::Provider => Mint::Supplied,
+        Scenario::Issued => Mint::Issued,
         Scenario::Forward
         | Scenario::CanaryFails
         | Scenario::HoldFails
@@ -418,7 +428,9 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         Scenario::Forward | Scenario::Straggler | Scenario::Chosen => {
             vec![ApprovalRule { phase: Phase::Revoke, role: "security".into(), not_requester: true }]
         }
-        Scenario::CanaryFails | Scenario::HoldFails | Scenario::AskedBack | Scenario::Provider | Scenario::Emergency => Vec::new(),
+        Scenario::CanaryFails | Scenario::HoldFails | Scenario::AskedBack | Scenario::Provider | Scenario::Emergency | Scenario::Issued => {
+            Vec::new()
+        }
     };
     Plan {
         v: 1,
@@ -468,7 +480,7 @@ fn plan(scenario: Scenario, world: &Bare) -> Plan {
         approvals,
         timing,
         windows: None,
-        accept: Vec::new(),
+        accept: if scenario == Scenario::Issued { vec!["lost_value_not_searched".into()] } else { Vec::new() },
         on_fail: OnFail::Rollback,
         on_refused_caller: OnRefused::Reopen,
         by_hand: Vec::new(),

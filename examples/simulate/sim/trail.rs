@@ -39,6 +39,8 @@ pub(crate) struct Trail {
     pub(crate) agreed: bool,
     /// The end is written.
     pub(crate) finished: bool,
+    /// Where the new value comes from is asked once: a later process cannot try the key, and goes on with what was shown.
+    pub(crate) asked_once: bool,
     /// Somebody asked to turn back, and it was written.
     pub(crate) turned: bool,
 }
@@ -152,7 +154,12 @@ impl Trail {
             }
             Record::Opened { .. } => {
                 // What must be fresh was judged by a process that is gone.
-                self.passed.retain(|(p, _)| !matches!(p, Place::Canary | Place::BeforeDisable | Place::BeforeDelete | Place::OldAccepted));
+                let kept = self.asked_once;
+                self.passed.retain(|(p, _)| match p {
+                    Place::Canary => kept,
+                    Place::BeforeDisable | Place::BeforeDelete | Place::OldAccepted => false,
+                    _ => true,
+                });
                 None
             }
             Record::Planned { .. }

@@ -26,6 +26,11 @@ async fn general<S: SecretStore>(store: &S) -> Vec<Finding> {
         Err(e) => return vec![Finding::of(&e)],
     };
     let mut found = vec![Finding::good(About::Reach, "it can be read")];
+    // For example a controller that would undo every change.
+    if let Some(why) = &seen.unusable {
+        let (what, fix) = why.rsplit_once("; ").unwrap_or((why.as_str(), "rotate it where its value comes from"));
+        found.push(Finding::bad(About::Place, what, fix));
+    }
     found.push(match (seen.current.is_some(), store.caps().read_back) {
         (true, true) => match store.read(Place::Current).await {
             Ok(Some(_)) => Finding::good(About::Place, "it holds a value there"),
@@ -39,7 +44,8 @@ async fn general<S: SecretStore>(store: &S) -> Vec<Finding> {
             "correct the path and the name in the policy, or put the present value there",
         ),
     });
-    found.extend(seen.warnings.into_iter().map(|warning| Finding::note(About::Place, warning)));
+    let others = seen.warnings.into_iter().filter(|w| Some(w) != seen.unusable.as_ref());
+    found.extend(others.map(|warning| Finding::note(About::Place, warning)));
     if let Some(run) = seen.pending_run {
         found.push(
             Finding::note(About::Place, format!("a pending value of run {run} waits there")).fix("`keyroll orphans` tells whose it is"),

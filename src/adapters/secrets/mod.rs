@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod azure;
 mod check;
 pub mod command;
 mod file;
@@ -13,9 +14,11 @@ pub mod kubernetes;
 mod rest;
 #[cfg(feature = "vault")]
 pub mod vault;
+pub mod vercel;
 
 #[cfg(feature = "aws")]
 pub use aws::AwsStore;
+pub use azure::AzureStore;
 pub use command::CommandStore;
 pub use file::{Field, FileStore};
 #[cfg(feature = "github")]
@@ -25,6 +28,7 @@ pub use google::GoogleStore;
 pub use kubernetes::KubernetesStore;
 #[cfg(feature = "vault")]
 pub use vault::VaultStore;
+pub use vercel::VercelStore;
 
 use crate::ports::{Place, Result, Retire, SecretStore};
 use crate::rotation::{RunId, Snapshot, StoreCaps, VersionId};
@@ -41,6 +45,10 @@ pub enum AnyStore {
     Github(Box<GithubStore>),
     /// Google Secret Manager.
     Google(Box<GoogleStore>),
+    /// Azure Key Vault.
+    Azure(Box<AzureStore>),
+    /// Vercel.
+    Vercel(Box<VercelStore>),
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(Box<AwsStore>),
@@ -58,6 +66,8 @@ macro_rules! forward {
         match $any {
             Self::File($one) => $call,
             Self::Command($one) => $call,
+            Self::Vercel($one) => $call,
+            Self::Azure($one) => $call,
             Self::Google($one) => $call,
             #[cfg(feature = "github")]
             Self::Github($one) => $call,

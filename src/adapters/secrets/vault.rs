@@ -13,6 +13,8 @@ mod document;
 mod history;
 mod kv;
 mod login;
+#[cfg(feature = "aws")]
+mod login_aws;
 mod place;
 mod store;
 

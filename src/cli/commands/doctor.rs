@@ -11,8 +11,14 @@ use crate::support::text::plural;
 
 pub(crate) fn run(args: &PolicyOnly, global: &Global, out: &Out) -> Result<u8, Fault> {
     let loaded = load::policy(&args.policy, args.env.as_deref(), out)?;
-    let state = StateDir::make(session::state_path(global, Some(&loaded.policy))?)?;
-    let systems = session::runtime()?.block_on(examine(&loaded.policy, &state, out))?;
+    let path = session::state_path(global, Some(&loaded.policy))?;
+    let state = StateDir::make(&path)?;
+    let mut systems = vec![System::state(
+        &path,
+        state.usable(),
+        state.is_shared() && loaded.policy.evidence_out.as_ref().is_none_or(|o| o.fingerprint_key.is_none()),
+    )];
+    systems.extend(session::runtime()?.block_on(examine(&loaded.policy, &state, out))?);
     let bad = systems.iter().flat_map(|s| &s.findings).filter(|f| f.health == Health::Bad).count();
     let code = if bad == 0 { 0 } else { exit::REFUSED };
     if out.json {

@@ -5,6 +5,7 @@ use crate::cli::fault::{Fault, exit};
 use crate::cli::out::Out;
 use crate::journal::StateDir;
 use crate::policy::Policy;
+use crate::policy::model::process::Notify;
 use crate::policy::model::reference::Ref;
 use crate::policy::model::slot::Slot;
 use crate::rotation::Run;
@@ -19,6 +20,7 @@ pub(super) fn references_of(policy: &Policy) -> Vec<&Ref> {
         found.extend(gateway.provider_key().map(|p| &p.issuer));
         found.extend(gateway.provider_key().and_then(|p| p.secret.as_ref()));
     }
+    found.extend(policy.notify.iter().filter_map(|place| if let Notify::Webhook(hook) = place { Some(&hook.url) } else { None }));
     if let Some(out) = &policy.evidence_out {
         found.extend(out.fingerprint_key.as_ref());
         found.extend(out.sign.as_ref().map(|s| &s.key));

@@ -7,7 +7,7 @@ use crate::adapters::reference::{self, References};
 use crate::cli::clock;
 use crate::cli::fault::{Fault, exit};
 use crate::cli::out::Out;
-use crate::journal::StateDir;
+use crate::journal::{StateDir, StateError};
 use crate::plan::{self, Selector};
 use crate::policy::Policy;
 use crate::policy::model::gateway::Gateway;
@@ -24,7 +24,7 @@ use std::rc::Rc;
 /// One system, and what was found there.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct System {
-    /// `slot`, `gateway`, `endpoint`, `usage`, `consumer`, `notify`, `reference`.
+    /// `state`, `slot`, `gateway`, `endpoint`, `usage`, `consumer`, `notify`, `reference`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -35,6 +35,22 @@ pub(crate) struct System {
 impl System {
     fn new(kind: &'static str, name: impl Into<String>, findings: Vec<Finding>) -> Self {
         Self { kind, name: name.into(), findings }
+    }
+
+    /// Where runs are kept. `keyless`: it is shared, and no fingerprint key of the organisation is named.
+    pub(crate) fn state(place: &std::path::Path, checked: Result<String, StateError>, keyless: bool) -> Self {
+        let mut findings = vec![match checked {
+            Ok(said) => Finding::good(About::Reach, said),
+            Err(e) => of_fault(&Fault::from(e)),
+        }];
+        if keyless {
+            findings.push(Finding::bad(
+                About::Setup,
+                "state that several machines share needs a fingerprint key of the organisation: values could not be compared",
+                "name one: `evidence_out: { fingerprint_key: { env: NAME } }`",
+            ));
+        }
+        Self::new("state", clean_to(&place.display().to_string(), 200), findings)
     }
 
     /// The worst of it.
@@ -80,9 +96,23 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
         systems.push(System::new("reference", format!("{what}: {}", clean_to(&reference.describe(), 120)), vec![found]));
     }
     for place in &policy.notify {
-        if let Notify::Command(argv) = place {
-            let name = argv.first().map_or("", String::as_str);
-            systems.push(System::new("notify", clean_to(name, 120), vec![consumers::program(name)]));
+        match place {
+            Notify::Command(argv) => {
+                let name = argv.first().map_or("", String::as_str);
+                systems.push(System::new("notify", clean_to(name, 120), vec![consumers::program(name)]));
+            }
+            // It is not called: people would be told of nothing.
+            Notify::Webhook(hook) => {
+                let found = match references.resolve(&hook.url).await {
+                    Ok(value) if crate::support::http::address(value.expose()).is_err() => {
+                        Finding::bad(About::Setup, "what is kept there is no address", "put the webhook's address there, with https://")
+                    }
+                    Ok(_) => Finding::good(About::Setup, "its address can be read; it is not called"),
+                    Err(e) => Finding { about: About::Setup, ..Finding::of(&e) },
+                };
+                systems.push(System::new("notify", format!("webhook in {}", clean_to(&hook.url.describe(), 120)), vec![found]));
+            }
+            Notify::Stderr(_) | Notify::GithubSummary(_) => {}
         }
     }
     Ok(systems)

@@ -1,7 +1,7 @@
 //! From a slot of the policy to the store behind it.
 
 use super::gateway::Tools;
-use crate::adapters::secrets::{AnyStore, CommandStore, Field, FileStore, GoogleStore};
+use crate::adapters::secrets::{AnyStore, AzureStore, CommandStore, Field, FileStore, GoogleStore, VercelStore};
 use crate::cli::fault::Fault;
 use crate::policy::Policy;
 use crate::policy::model::slot::{FileFormat, FileSlot, Slot};
@@ -33,7 +33,8 @@ pub(crate) fn slot_addresses(policy: &Policy) -> Vec<String> {
             #[cfg(not(feature = "github"))]
             Slot::Github(_) => None,
             Slot::Gcp(place) => Some(crate::adapters::secrets::google::address_of(place)),
-            Slot::Azure(_) | Slot::Vercel(_) => None,
+            Slot::Azure(place) => Some(crate::adapters::secrets::azure::address_of(place)),
+            Slot::Vercel(place) => Some(crate::adapters::secrets::vercel::address_of(place)),
         })
         .collect()
 }
@@ -100,7 +101,18 @@ pub(super) fn store(slot: &Slot, tools: &Tools<'_>) -> Result<Option<AnyStore>, 
                 .map_err(|e| Fault::usage(e.to_string()))?;
             Ok(Some(AnyStore::Google(Box::new(store))))
         }
-        Slot::Azure(_) | Slot::Vercel(_) => Ok(None),
+        Slot::Azure(place) => {
+            let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
+            let store = AzureStore::new(place.clone(), references, fingerprints, tools.call_timeout(None).std())
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Azure(Box::new(store))))
+        }
+        Slot::Vercel(place) => {
+            let (references, fingerprints) = (tools.references.clone(), tools.fingerprints.clone());
+            let store = VercelStore::new(place.clone(), references, fingerprints, tools.call_timeout(None).std())
+                .map_err(|e| Fault::usage(e.to_string()))?;
+            Ok(Some(AnyStore::Vercel(Box::new(store))))
+        }
     }
 }
 

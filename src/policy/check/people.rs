@@ -6,12 +6,16 @@ use super::Checks;
 use crate::policy::{
     code::Code,
     mask::quoted,
-    model::consumer::{Consumer, Consumers, Reload},
+    model::{
+        consumer::{Consumer, Consumers, Reload},
+        process::{Notify, Webhook},
+    },
     suggest,
 };
 
 pub(super) fn check(checks: &mut Checks<'_>) {
     let policy = checks.policy;
+    templates(checks, &policy.notify);
     let Some(consumers) = &policy.consumers else {
         return;
     };
@@ -23,6 +27,21 @@ pub(super) fn check(checks: &mut Checks<'_>) {
     if matches!(consumers, Consumers::Listed(_)) {
         scope(checks, listed);
         exceptions(checks, listed);
+    }
+}
+
+/// What a notice does not have would stay in the message as it is written.
+fn templates(checks: &mut Checks<'_>, places: &[Notify]) {
+    for (index, place) in places.iter().enumerate() {
+        let Notify::Webhook(hook) = place else { continue };
+        if let Some(name) = hook.unknown_placeholder() {
+            checks.say(
+                Code::UnknownPlaceholder,
+                &format!("notify[{index}].webhook.template"),
+                format!("a notice has no {}", quoted(name)),
+                format!("it has {}", Webhook::PLACEHOLDERS.map(|name| format!("`{{{name}}}`")).join(", ")),
+            );
+        }
     }
 }
 

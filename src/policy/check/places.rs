@@ -130,6 +130,18 @@ fn slots(checks: &mut Checks<'_>, slots: &[Slot]) {
                 );
             }
         }
+        if let (Slot::Aws(place), Some(first)) = (slot, same_secret(slots, index)) {
+            let two_fields = !matches!(slots.get(first), Some(Slot::Aws(other)) if other.field == place.field);
+            if two_fields {
+                checks.say_with(
+                    Code::DuplicateSlot,
+                    &path,
+                    (&format!("slots[{first}]"), "the same secret, another field"),
+                    "two fields of one AWS secret cannot be changed by one run: its labels move between whole documents",
+                    "give one of the two a secret of its own, or rotate them one after the other, with a policy for each",
+                );
+            }
+        }
         let Some(place) = place_of(slot) else {
             continue;
         };
@@ -145,6 +157,13 @@ fn slots(checks: &mut Checks<'_>, slots: &[Slot]) {
             seen.push((place, index));
         }
     }
+}
+
+/// The first slot in the same AWS secret, before this one.
+fn same_secret(slots: &[Slot], index: usize) -> Option<usize> {
+    let secret = |slot: &Slot| if let Slot::Aws(place) = slot { Some(aws(&AwsPlace { field: None, ..place.clone() })) } else { None };
+    let this = slots.get(index).and_then(secret)?;
+    slots.iter().take(index).position(|slot| secret(slot).as_deref() == Some(this.as_str()))
 }
 
 /// A text that is equal for two slots exactly when they are the same place.
@@ -174,8 +193,20 @@ fn vault(place: &VaultPlace) -> String {
     format!("vault {address} {namespace} {}/{} {}", place.mount.trim_matches('/'), place.path.trim_matches('/'), place.field)
 }
 
+/// A secret by its name and by its full name (ARN) is one secret: the region is in the one, and beside the other.
 fn aws(place: &AwsPlace) -> String {
-    format!("aws {} {} {}", place.region.as_deref().unwrap_or_default(), place.secret, place.field.as_deref().unwrap_or_default())
+    let mut parts = place.secret.splitn(7, ':');
+    let arn = match (parts.next(), parts.nth(1), parts.next(), parts.nth(1), parts.next()) {
+        (Some("arn"), Some("secretsmanager"), Some(region), Some("secret"), Some(full)) => {
+            // AWS adds six characters to the name.
+            let name = full.rsplit_once('-').filter(|(name, random)| random.len() == 6 && !name.is_empty()).map_or(full, |(name, _)| name);
+            Some((region, name))
+        }
+        _ => None,
+    };
+    let (region, name) = arn.unwrap_or((place.region.as_deref().unwrap_or_default(), place.secret.as_str()));
+    let endpoint = place.endpoint.as_ref().map_or("", Url::as_str).trim_end_matches('/');
+    format!("aws {endpoint} {region} {name} {}", place.field.as_deref().unwrap_or_default())
 }
 
 fn tidy(path: &str) -> &str {
@@ -245,9 +276,15 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
         }
     }
     for (index, slot) in policy.slots.iter().enumerate() {
-        if let Slot::Vault(place) = slot {
-            urls.extend(place.address.as_ref().map(|url| (format!("slots[{index}].vault.address"), url)));
-        }
+        let (field, url) = match slot {
+            Slot::Vault(place) => ("address", place.address.as_ref()),
+            Slot::Azure(place) => ("vault", Some(&place.vault)),
+            Slot::Github(place) => ("url", place.url.as_ref()),
+            Slot::Gcp(place) => ("url", place.url.as_ref()),
+            Slot::Vercel(place) => ("url", place.url.as_ref()),
+            Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => continue,
+        };
+        urls.extend(url.map(|url| (format!("slots[{index}].{}.{field}", slot.kind()), url)));
     }
     for (path, url) in urls {
         if url.is_insecure() {

@@ -128,7 +128,10 @@ pub enum Notify {
     /// A program, with the record as JSON on its standard input.
     Command(#[schemars(length(min = 1))] Vec<String>),
     /// An address; webhook addresses are secrets, so this is a reference.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    /// The summary of a job in GitHub Actions; nothing elsewhere.
+    #[serde(rename = "github_summary")]
+    GithubSummary(Nothing),
 }
 
 /// An address that is told.
@@ -137,6 +140,69 @@ pub enum Notify {
 pub struct Webhook {
     /// Where the address is kept.
     pub url: Ref,
+    /// What is sent: `generic` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<WebhookFormat>,
+    /// The text, with `{credential}`, `{event}`, `{run}`, and `{text}` put in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub template: Option<String>,
+    /// Only these events; all when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<NoticeEvent>,
+}
+
+impl Webhook {
+    /// What a template may name.
+    pub const PLACEHOLDERS: [&str; 4] = ["credential", "event", "run", "text"];
+
+    /// The first thing between braces in the template that it may not name.
+    pub fn unknown_placeholder(&self) -> Option<&str> {
+        let pieces = self.template.as_deref().unwrap_or_default().split('{').skip(1);
+        pieces.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).find(|name| !Self::PLACEHOLDERS.contains(name))
+    }
+}
+
+/// What people are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(missing_docs, reason = "the words of a notice")]
+pub enum NoticeEvent {
+    Moved,
+    Turned,
+    Reopened,
+    Asked,
+    Emergency,
+    Parked,
+    Stuck,
+    Finished,
+}
+
+impl NoticeEvent {
+    /// The word that a notice carries.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Turned => "turned",
+            Self::Reopened => "reopened",
+            Self::Asked => "asked",
+            Self::Emergency => "emergency",
+            Self::Parked => "parked",
+            Self::Stuck => "stuck",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// What an address is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookFormat {
+    /// A JSON object with `v`, `run`, `credential`, `event`, and `text`.
+    Generic,
+    /// A JSON object with `text`, as Slack and what speaks its dialect take it.
+    Slack,
 }
 
 /// How the evidence is signed and fingerprinted.

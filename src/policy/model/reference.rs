@@ -76,6 +76,8 @@ pub enum VaultAuth {
     Kubernetes(KubernetesLogin),
     /// With a signed token of somebody else, such as a CI system.
     Jwt(JwtLogin),
+    /// With whatever AWS login this machine has: a signed question that only AWS can answer.
+    Aws(AwsLogin),
 }
 
 impl VaultAuth {
@@ -86,6 +88,7 @@ impl VaultAuth {
             VaultAuth::AppRole(login) => vec![&login.secret_id],
             VaultAuth::Kubernetes(login) => login.jwt.iter().map(AsRef::as_ref).collect(),
             VaultAuth::Jwt(login) => vec![&login.jwt],
+            VaultAuth::Aws(_) => Vec::new(),
         }
     }
 }
@@ -127,6 +130,24 @@ pub struct JwtLogin {
     /// The signed token.
     pub jwt: Box<Ref>,
     /// Where the method is mounted; `jwt` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+}
+
+/// A login by AWS identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsLogin {
+    /// The role in Vault.
+    pub role: String,
+    /// The region whose STS answers; the global one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9-]{1,32}$"))]
+    pub region: Option<String>,
+    /// What the server wants to find in the question, so that it cannot be asked elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
+    /// Where the method is mounted; `aws` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount: Option<String>,
 }

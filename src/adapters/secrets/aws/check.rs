@@ -56,7 +56,7 @@ impl AwsStore {
             && let Some(run) = run_of(id)
         {
             found.push(
-                Finding::note(About::Place, format!("a pending value of run {} waits there", clean_to(&run, 64)))
+                Finding::note(About::Place, format!("a pending value of run {} waits there", clean_to(run, 64)))
                     .fix("`keyroll orphans` tells whose it is"),
             );
         }

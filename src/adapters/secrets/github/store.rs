@@ -106,9 +106,7 @@ impl GithubStore {
                 },
             }
         }
-        if let Err(e) = last {
-            return Err(e);
-        }
+        last?;
         let after = self.written(&name).await.map_err(|e| self.rest.lost(e))?;
         mark.at = Some(after.ok_or_else(|| self.rest.unreadable("the secret is gone after it was written"))?);
         place(&mut note, &mark);

@@ -139,7 +139,12 @@ impl Login {
                 until = run(&exec, info, withhold, scrubber).await?;
             }
         }
-        Config::from_custom_kubeconfig(config, &options).await.map(|c| (c, until)).map_err(unusable)
+        let mut settings = Config::from_custom_kubeconfig(config, &options).await.map_err(unusable)?;
+        let exceptions = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+        if http::is_loopback(&self.server) || is_excepted(self.server.host_str().unwrap_or_default(), &exceptions) {
+            settings.proxy_url = None;
+        }
+        Ok((settings, until))
     }
 }
 
@@ -197,6 +202,14 @@ async fn run(exec: &ExecConfig, info: &mut AuthInfo, withhold: &[String], scrubb
     info.client_certificate_data = given.client_certificate_data.map(packed).or_else(|| info.client_certificate_data.take());
     info.client_key_data = given.client_key_data.map(|pem| packed(pem).into()).or_else(|| info.client_key_data.take());
     Ok(given.expiration_timestamp.and_then(|at| crate::rotation::Time::parse(&at)).map(|t| t.0))
+}
+
+/// Whether a host is reached without a proxy; the library asks this about the proxy instead of the host.
+fn is_excepted(host: &str, exceptions: &str) -> bool {
+    exceptions.split(',').map(|e| e.trim().trim_start_matches('.')).filter(|e| !e.is_empty()).any(|except| {
+        let below = host.strip_suffix(except).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        except == "*" || below
+    })
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -94,3 +94,18 @@ fn a_pod_or_a_given_up_way_is_told() {
     let why = wait(login.settings(&[], &Scrubber::new())).err().unwrap();
     assert!(why.contains("auth-provider"), "{why}");
 }
+
+#[test]
+fn hosts_that_need_no_proxy() {
+    for (host, exceptions, excepted) in [
+        ("prod.example.com", "example.com", true),
+        ("prod.example.com", ".example.com, other", true),
+        ("prod.example.com", "prod.example.com", true),
+        ("prod.example.com", "*", true),
+        ("prod.badexample.com", "example.com", false),
+        ("prod.example.com", "", false),
+        ("prod.example.com", "other.com", false),
+    ] {
+        assert_eq!(is_excepted(host, exceptions), excepted, "{host} {exceptions}");
+    }
+}

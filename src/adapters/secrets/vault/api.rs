@@ -176,13 +176,34 @@ impl Api {
             return Ok(session.clone());
         }
         let session = match Login::read(self.auth.as_ref(), references).await?.map_err(|why| self.refused("log in", &why))? {
-            Login::Token(token) => Session::given(token),
+            Login::Token(token) => self.kept_alive(token).await,
             Login::Call { mount, body } => self.log_in(&mount, &body).await?,
         };
         references.scrubber.add("vault token", &session.token);
         let session = Rc::new(session);
         *self.session.borrow_mut() = Some(session.clone());
         Ok(session)
+    }
+
+    /// A token that somebody gave us, renewed where it may be and half of its time is over. What cannot be asked is left as it is: the
+    /// token is then as good as it was.
+    async fn kept_alive(&self, token: SecretText) -> Session {
+        let looked = self.send(Calls::Reading, Method::GET, "auth/token/lookup-self", None, None, Some(&token)).await;
+        let told = looked.ok().filter(Reply::is_success).and_then(|reply| reply.parsed::<Value>("").ok()).unwrap_or_default();
+        let number = |name: &str| told.pointer(&format!("/data/{name}")).and_then(Value::as_u64).unwrap_or(0);
+        let (ttl, whole) = (number("ttl"), number("creation_ttl"));
+        let renewable = told.pointer("/data/renewable").and_then(Value::as_bool).unwrap_or(false);
+        if ttl == 0 || !renewable {
+            return Session::given(token);
+        }
+        if ttl.saturating_mul(2) > whole {
+            return Session::given_for(token, ttl);
+        }
+        // Whether or not this went through, the next look tells.
+        let renewed = self.send(Calls::Reading, Method::POST, "auth/token/renew-self", None, Some(b"{}".to_vec()), Some(&token)).await;
+        let left = renewed.ok().filter(Reply::is_success).and_then(|reply| reply.parsed::<EndpointResult<Value>>("").ok());
+        let left = left.and_then(|answer| answer.auth).map_or(ttl, |auth| auth.lease_duration);
+        Session::given_for(token, left)
     }
 
     /// A login changes nothing that we rely on: one whose answer is lost leaves a token that ends by itself.

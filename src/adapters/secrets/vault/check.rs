@@ -135,11 +135,9 @@ impl VaultStore {
             let told = self.warnings(&history).await.into_iter().filter(|w| !w.starts_with("versions are written as"));
             found.extend(told.map(|warning| Finding::note(About::Place, warning)));
         }
-        match self.pending_run().await {
-            Ok(Some(run)) => found.push(
-                Finding::note(About::Place, format!("a pending value of run {run} waits there")).fix("`keyroll orphans` tells whose it is"),
-            ),
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(run)) = self.pending_run().await {
+            let told = Finding::note(About::Place, format!("a pending value of run {run} waits there"));
+            found.push(told.fix("`keyroll orphans` tells whose it is"));
         }
     }
 
@@ -176,7 +174,7 @@ impl VaultStore {
                 "make a new token and put it into {}; a login such as `approle` gets its own each time",
                 clean_to(&reference.describe(), 200)
             ),
-            Some(VaultAuth::AppRole(_) | VaultAuth::Kubernetes(_) | VaultAuth::Jwt(_)) => {
+            Some(VaultAuth::AppRole(_) | VaultAuth::Kubernetes(_) | VaultAuth::Jwt(_) | VaultAuth::Aws(_)) => {
                 "check the policies and the namespace of its role".into()
             }
         }

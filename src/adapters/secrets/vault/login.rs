@@ -25,6 +25,12 @@ impl Session {
         Self { token, until: None }
     }
 
+    /// A token that somebody gave us, looked at again after a while: it may be time to renew it.
+    pub(super) fn given_for(token: SecretText, seconds: u64) -> Self {
+        let until = clock::boot_millis().saturating_add(seconds.max(1).saturating_mul(1000) / 3);
+        Self { token, until: Some(until) }
+    }
+
     /// A token that we logged in for. It is given up after two thirds of its time, so that no call meets its end.
     pub(super) fn leased(token: SecretText, seconds: u64) -> Self {
         let until = (seconds > 0).then(|| clock::boot_millis().saturating_add(seconds.saturating_mul(1000) / 3 * 2));
@@ -74,6 +80,13 @@ impl Login {
                 };
                 (mount, "kubernetes", vec![("role", SecretText::new(role)), ("jwt", jwt)])
             }
+            #[cfg(feature = "aws")]
+            Some(VaultAuth::Aws(login)) => match super::login_aws::fields(login).await {
+                Ok(fields) => (&login.mount, "aws", fields),
+                Err(why) => return Ok(Err(why)),
+            },
+            #[cfg(not(feature = "aws"))]
+            Some(VaultAuth::Aws(_)) => return Ok(Err("this build cannot sign for AWS; use another login".into())),
             Some(VaultAuth::Jwt(JwtLogin { role, jwt, mount })) => {
                 let mut fields = vec![("jwt", resolve(jwt).await?)];
                 fields.extend(role.as_ref().map(|role| ("role", SecretText::new(role))));
