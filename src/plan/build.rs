@@ -438,8 +438,15 @@ fn written_gates(policy: &Policy, gates: &mut [Gate]) {
 
 fn unclaimed(policy: &Policy, inventory: &Inventory, consumers: &[ConsumerPlan]) -> Vec<App> {
     let claimed = |caller: &App| consumers.iter().any(|c| c.seen_as.iter().any(|s| s == caller.as_str()));
-    let mut callers: BTreeSet<App> =
-        inventory.callers.iter().filter(|(_, count)| count.total() > 0).map(|(c, _)| c.clone()).filter(|c| !claimed(c)).collect();
+    // Where the usage names nobody, that somebody called is no caller; the check for unknown ones says that it cannot be judged.
+    let named = |caller: &App| inventory.usage.names_caller || !caller.as_str().is_empty();
+    let mut callers: BTreeSet<App> = inventory
+        .callers
+        .iter()
+        .filter(|(_, count)| count.total() > 0)
+        .map(|(c, _)| c.clone())
+        .filter(|c| named(c) && !claimed(c))
+        .collect();
     callers.extend(policy.unclaimed.iter().map(|u| App::new(u.caller.as_str())));
     callers.into_iter().collect()
 }

@@ -5,6 +5,7 @@ mod check;
 mod http;
 mod litellm;
 mod newapi;
+pub(super) mod notes;
 mod openrouter;
 mod probe;
 mod sandbox;
