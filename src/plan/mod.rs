@@ -6,6 +6,7 @@
 //! | `gates` | the checks that every rotation is judged by |
 //! | `provider` | what is different about a provider key |
 //! | `timing` | every length of time, and where it comes from |
+//! | `possible` | whether a policy can be honoured here |
 //! | `refuse` | what cannot be honoured, and the nearest policy that can |
 //! | `build` | the plan itself |
 //! | `text` | the plan for a reader |
@@ -15,6 +16,7 @@ mod build;
 mod gates;
 mod kubernetes;
 mod pick;
+mod possible;
 mod provider;
 mod refuse;
 mod stale;
