@@ -36,12 +36,20 @@ pub struct Options {
     pub ca_pem: Option<Vec<u8>>,
     /// Whether `HTTPS_PROXY` and its like apply.
     pub proxy: bool,
+    /// Whether the machine's TLS roots are loaded, which takes a while.
+    pub roots: bool,
 }
 
 impl Options {
     /// Ten seconds to connect, thirty in all, proxies as the environment says.
     pub fn new(calls: Calls) -> Self {
-        Self { calls, connect: Duration::from_secs(10), total: Duration::from_secs(30), ca_pem: None, proxy: true }
+        Self { calls, connect: Duration::from_secs(10), total: Duration::from_secs(30), ca_pem: None, proxy: true, roots: true }
+    }
+
+    /// For calls to this address: no proxy reaches our own loopback, and what needs no TLS there needs no roots.
+    pub fn to(calls: Calls, url: &Url) -> Self {
+        let near = is_loopback(url);
+        Self { proxy: !near, roots: !near || url.scheme() != "http", ..Self::new(calls) }
     }
 }
 
@@ -49,6 +57,15 @@ impl Options {
 pub struct Clients {
     timeout: Duration,
     ca_pem: Option<Vec<u8>>,
+    /// Without TLS, on this machine.
+    plain: Pair,
+    /// On this machine: no proxy reaches our own loopback.
+    near: Pair,
+    far: Pair,
+}
+
+#[derive(Default)]
+struct Pair {
     reading: OnceCell<Client>,
     changing: OnceCell<Client>,
 }
@@ -56,7 +73,7 @@ pub struct Clients {
 impl Clients {
     /// With one limit for every call.
     pub fn new(timeout: Duration, ca_pem: Option<Vec<u8>>) -> Self {
-        Self { timeout, ca_pem, reading: OnceCell::new(), changing: OnceCell::new() }
+        Self { timeout, ca_pem, plain: Pair::default(), near: Pair::default(), far: Pair::default() }
     }
 
     /// The client for such calls to this address.
@@ -64,19 +81,22 @@ impl Clients {
     /// # Errors
     /// When it cannot be made.
     pub fn get(&self, calls: Calls, url: &Url) -> Result<&Client, HttpProblem> {
+        let mut options = Options::to(calls, url);
+        let pair = match (options.proxy, options.roots) {
+            (true, _) => &self.far,
+            (false, true) => &self.near,
+            (false, false) => &self.plain,
+        };
         let cell = match calls {
-            Calls::Reading => &self.reading,
-            Calls::Changing => &self.changing,
+            Calls::Reading => &pair.reading,
+            Calls::Changing => &pair.changing,
         };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let mut options = Options::new(calls);
         options.connect = options.connect.min(self.timeout);
         options.total = self.timeout;
         options.ca_pem.clone_from(&self.ca_pem);
-        // A proxy cannot reach our own loopback.
-        options.proxy = !is_loopback(url);
         let client = client(&options)?;
         Ok(cell.get_or_init(|| client))
     }
@@ -110,6 +130,9 @@ pub fn client(options: &Options) -> Result<Client, HttpProblem> {
             return Err(HttpProblem::Authority);
         }
         builder = builder.tls_certs_merge(roots);
+    }
+    if !options.roots {
+        builder = builder.tls_certs_only(Vec::new());
     }
     if !options.proxy {
         builder = builder.no_proxy();

@@ -62,10 +62,9 @@ impl Bucket {
             None => format!("https://{}.s3.{region}.amazonaws.com/", place.bucket),
         };
         let base = http::address(&address).map_err(|e| ObjectProblem::Refused { why: e.to_string() })?;
-        let mut options = Options::new(Calls::Reading);
+        let mut options = Options::to(Calls::Reading, &base);
         options.connect = Duration::from_secs(5);
         options.total = CALL;
-        options.proxy = !http::is_loopback(&base);
         let client = http::client(&options).map_err(|e| ObjectProblem::Refused { why: e.to_string() })?;
         Ok(Self { place, base, region, credentials, client, session })
     }

@@ -124,10 +124,8 @@ impl ConsumerSet {
     }
 
     fn client(&self, calls: Calls, url: &reqwest::Url) -> std::result::Result<reqwest::Client, http::HttpProblem> {
-        let mut options = http::Options::new(calls);
+        let mut options = http::Options::to(calls, url);
         options.total = self.longest;
-        // A proxy cannot reach our own loopback.
-        options.proxy = !http::is_loopback(url);
         http::client(&options)
     }
 }

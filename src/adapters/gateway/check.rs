@@ -74,11 +74,10 @@ pub async fn reach(url: &str, timeout: Duration, ca_pem: Option<Vec<u8>>, now: i
 
 async fn ask(url: &str, timeout: Duration, ca_pem: Option<Vec<u8>>) -> Result<(u16, Option<i64>), HttpProblem> {
     let url = http::address(url)?;
-    let mut options = Options::new(Calls::Reading);
+    let mut options = Options::to(Calls::Reading, &url);
     options.connect = options.connect.min(timeout);
     options.total = timeout;
     options.ca_pem = ca_pem;
-    options.proxy = !http::is_loopback(&url);
     let answer = http::client(&options)?.get(url).send().await.map_err(|e| HttpProblem::of(&e))?;
     Ok((answer.status().as_u16(), http::date_millis(answer.headers())))
 }

@@ -35,9 +35,8 @@ impl Hook {
         // What is before the path is no secret, and is found in every log.
         let secret = format!("{}{}", url.path(), url.query().map(|q| format!("?{q}")).unwrap_or_default());
         references.scrubber.add("webhook address", &SecretText::new(secret));
-        let mut options = Options::new(Calls::Changing);
+        let mut options = Options::to(Calls::Changing, &url);
         (options.connect, options.total) = (LONGEST / 2, LONGEST);
-        options.proxy = !http::is_loopback(&url);
         let client = http::client(&options).map_err(|e| failed(&e))?;
         let answer = client.post(url).json(&self.body(notice)).send().await.map_err(|e| failed(&HttpProblem::of(&e)))?;
         let status = answer.status().as_u16();
