@@ -160,10 +160,9 @@ impl Trail {
             Record::Opened { .. } => {
                 // What must be fresh was judged by a process that is gone.
                 let kept = self.asked_once;
-                self.passed.retain(|(p, _)| match p {
-                    Place::Canary => kept,
-                    Place::BeforeDisable | Place::BeforeDelete | Place::OldAccepted => false,
-                    _ => true,
+                self.passed.retain(|(p, _)| {
+                    let fresh = matches!(p, Place::Canary | Place::BeforeDisable | Place::BeforeDelete | Place::OldAccepted);
+                    !fresh || (kept && *p == Place::Canary)
                 });
                 None
             }

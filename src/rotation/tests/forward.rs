@@ -129,6 +129,25 @@ fn a_session_sends_nobody_to_a_key_that_only_an_earlier_one_saw_work() {
         tale.open();
         assert_eq!(tale.until(from), ["look", "judge canary", "look"]);
     }
+    // A value that died with the process that asked for it can be tried by nobody: its canary stands.
+    let mut issued = super::fixture::provider();
+    issued.gateway.caps.mint = Mint::Issued;
+    let slots = std::mem::take(&mut issued.slots);
+    let mut once = Tale::of(issued.clone());
+    once.until("repoint m2");
+    once.open();
+    assert_eq!(once.until("repoint m2"), ["look"]);
+    // Where a slot keeps it, it can be tried again; and so can one that the issuer tells again.
+    let kept = |mint, slots| {
+        let mut plan = issued.clone();
+        (plan.gateway.caps.mint, plan.slots) = (mint, slots);
+        let mut tale = Tale::of(plan);
+        tale.until("repoint m2");
+        tale.open();
+        tale.until("repoint m2")
+    };
+    assert_eq!(kept(Mint::Supplied, vec![]), ["look", "judge canary", "look"]);
+    assert_eq!(kept(Mint::Issued, slots), ["look", "judge canary", "look"]);
     // Once nothing is left to be moved there is nothing to see.
     let mut tale = Tale::at("reload web");
     tale.open().look();
