@@ -7,6 +7,8 @@ mod check;
 mod common;
 #[path = "stores/consumers.rs"]
 mod consumers;
+#[path = "kubernetes/doctor.rs"]
+mod doctor;
 #[path = "doubles/kubernetes/mod.rs"]
 mod double;
 #[path = "servers/proxy.rs"]

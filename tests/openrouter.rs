@@ -159,7 +159,8 @@ fn whole_rotation_on_arouter_where_answers_are_lost_and_written_otherwise() {
     assert!(world.double.waiting().is_empty(), "{:?}", world.double.waiting());
     world.rotated();
     let new = world.new_key();
-    assert_eq!((&new.providers, &new.models, new.limit), (&world.old.providers, &world.old.models, Some(500.0)));
+    assert_eq!((&new.models, new.limit), (&world.old.models, Some(500.0)));
+    assert_eq!(new.providers, Some(vec!["anthropic".into(), "openai".into()]));
     assert_eq!(new.limit_reset, world.old.limit_reset);
     assert_eq!(world.double.calls("create"), 2);
 }
@@ -251,7 +252,7 @@ fn what_does_not_prove_a_refusal_or_silence_deletes_nothing() {
 #[test]
 fn a_straggler_that_moves_the_old_counter_is_seen() {
     let world = World::new(Dialect::OpenRouter);
-    world.place.flipped();
+    world.place.until_flip();
     let data = world.double.data()[0].clone();
     let old = world.old.secret.clone();
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -262,6 +263,7 @@ fn a_straggler_that_moves_the_old_counter_is_seen() {
             thread::sleep(Duration::from_millis(700));
         }
     });
+    world.place.waive();
     let said = world.place.resume(10);
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     straggler.join().unwrap();
@@ -320,4 +322,12 @@ fn the_stand_in_refuses_what_the_contract_does_not_have() {
         assert_eq!(ask(method, &url, &bearer, body).0, 400, "{method} {url} {body}");
     }
     assert_eq!(ask("GET", &keys, "authorization: Bearer sk-or-v1-none\r\n", "").0, 401);
+}
+
+#[test]
+fn rollback_from_canary_by_another_process_finds_only_our_own_calls_on_the_new_key() {
+    let world = World::new(Dialect::OpenRouter);
+    world.place.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "canary", "policy.yaml"]).ends(11);
+    world.place.keyroll(&["--timeout", "60s", "rollback", "--wait", &world.place.run_id()]).ends(0);
+    world.as_before();
 }

@@ -252,8 +252,7 @@ fn capabilities(policy: &Policy, inventory: &Inventory, kind: &Kind, no: &mut Ve
     }
     match inventory.usage.kind {
         UsageKind::Rows => {}
-        // Our own calls go to the provider, so there is nothing to take out of a counter.
-        UsageKind::Counters if matches!(kind, Kind::Provider { .. }) && inventory.usage.names_caller => {}
+        UsageKind::Counters if inventory.usage.names_caller => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None if accepts("unobserved_log") => {}
         UsageKind::Counters | UsageKind::Spend | UsageKind::None => no.push(Refusal::new(
             "usage by key and caller",
@@ -439,8 +438,15 @@ fn written_gates(policy: &Policy, gates: &mut [Gate]) {
 
 fn unclaimed(policy: &Policy, inventory: &Inventory, consumers: &[ConsumerPlan]) -> Vec<App> {
     let claimed = |caller: &App| consumers.iter().any(|c| c.seen_as.iter().any(|s| s == caller.as_str()));
-    let mut callers: BTreeSet<App> =
-        inventory.callers.iter().filter(|(_, count)| count.total() > 0).map(|(c, _)| c.clone()).filter(|c| !claimed(c)).collect();
+    // Where the usage names nobody, that somebody called is no caller; the check for unknown ones says that it cannot be judged.
+    let named = |caller: &App| inventory.usage.names_caller || !caller.as_str().is_empty();
+    let mut callers: BTreeSet<App> = inventory
+        .callers
+        .iter()
+        .filter(|(_, count)| count.total() > 0)
+        .map(|(c, _)| c.clone())
+        .filter(|c| named(c) && !claimed(c))
+        .collect();
     callers.extend(policy.unclaimed.iter().map(|u| App::new(u.caller.as_str())));
     callers.into_iter().collect()
 }
@@ -530,6 +536,11 @@ fn hosts(policy: &Policy, inventory: &Inventory) -> Vec<String> {
 fn gaps(policy: &Policy, inventory: &Inventory, gates: &[Gate], more: Vec<String>) -> Vec<String> {
     let mut gaps: Vec<String> = policy.accept.iter().map(|a| format!("accepted by the policy in words: {}", word_of(a))).collect();
     gaps.extend(more);
+    if let Some(crate::policy::model::gateway::Gateway::Aisix(gateway)) = &policy.gateway
+        && let Some(crate::policy::model::aisix::CallerOf::Always(app)) = &gateway.caller
+    {
+        gaps.push(format!("that only {} calls with this key is the policy's word: the usage names no caller", app.as_str()));
+    }
     for gate in gates {
         for check in &gate.checks {
             if let Ask::Later { kind } = &check.ask {

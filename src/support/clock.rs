@@ -38,6 +38,11 @@ pub fn wall_millis() -> i64 {
     }
 }
 
+/// Waits, and lets others go on meanwhile.
+pub async fn pause(length: std::time::Duration) {
+    tokio::time::sleep(length).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //!
 //! Fields may hold what a caller sent, in quotes and escaped; so they are read one after the other and never searched for.
 
+use super::jsonl::AisixCaller;
 use super::line::{Class, Line};
 use crate::rotation::{Span, Time};
 use crate::support::escaped_id::escape;
@@ -13,7 +14,7 @@ const REFUSED: &str = "aisix::auth: rejected inbound credential";
 const SECOND: Span = Span(999);
 
 /// Reads a line; none when it has no usable time, or is not what it seems. Lines about other things are rows of no key.
-pub(super) fn read(line: &[u8], names_caller: bool) -> Option<Line<'static>> {
+pub(super) fn read(line: &[u8], by: &AisixCaller) -> Option<Line<'static>> {
     let text = plain(&String::from_utf8_lossy(line));
     let (stamp, rest) = text.split_once(' ')?;
     let at = Time::parse(stamp)?;
@@ -49,7 +50,11 @@ pub(super) fn read(line: &[u8], names_caller: bool) -> Option<Line<'static>> {
     // A row of a request whose key cannot be told is not silently nobody's.
     found.key = Cow::Owned(escape(&key?));
     let request = request.unwrap_or_default();
-    found.caller = if names_caller { Cow::Owned(caller(&request)) } else { Cow::default() };
+    found.caller = match by {
+        AisixCaller::Unknown => Cow::default(),
+        AisixCaller::RequestId => Cow::Owned(caller(&request)),
+        AisixCaller::Always(name) => Cow::Owned(name.clone()),
+    };
     found.request = Cow::Owned(request);
     found.class = match (refused, status) {
         (true, _) => Class::Refused,
@@ -133,7 +138,7 @@ mod tests {
     const LINE: &str = r#"2026-11-21T07:07:00Z  INFO request{request_id=web-17}: aisix_obs::access_log: proxy request completed method="POST" path="/v1/chat/completions" status=200 latency_ms=6 provider="openai" model="chat-prod" api_key_id="c1" prompt_tokens=5 request_id="web-17" provider_request_id="chatcmpl-1" routing_attempt_count=1"#;
 
     fn told(line: &str) -> Option<(String, String, String, Class)> {
-        let line = read(line.as_bytes(), true)?;
+        let line = read(line.as_bytes(), &AisixCaller::RequestId)?;
         Some((line.key.into_owned(), line.request.into_owned(), line.caller.into_owned(), line.class))
     }
 
@@ -147,10 +152,11 @@ mod tests {
         assert_eq!(told(&LINE.replace("status=200", "status=401")), row("c1", "web-17", "web", Class::Other));
         let drawn = LINE.replace("web-17", "0b5a5f3e-0000-4000-8000-00000000000a");
         assert_eq!(told(&drawn).unwrap().2, "");
+        assert_eq!(read(LINE.as_bytes(), &AisixCaller::Always("app".into())).unwrap().caller, "app");
         let coloured = LINE.replace(" INFO", " \u{1b}[32mINFO\u{1b}[0m").replace("api_key_id", "\u{1b}[3mapi_key_id\u{1b}[0m");
         assert_eq!(told(&coloured), told(LINE));
         // The whole second counts.
-        assert_eq!(read(LINE.as_bytes(), true).unwrap().at, Time::parse("2026-11-21T07:07:00.999Z").unwrap());
+        assert_eq!(read(LINE.as_bytes(), &AisixCaller::RequestId).unwrap().at, Time::parse("2026-11-21T07:07:00.999Z").unwrap());
     }
 
     #[test]

@@ -32,12 +32,23 @@ pub struct Settings {
 }
 
 /// What a line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// A JSON document; the mapping says where each field is.
     Json,
-    /// AISIX's access log. Whether request ids name the caller is told by the mapping's field for it.
-    Aisix,
+    /// AISIX's access log.
+    Aisix(AisixCaller),
+}
+
+/// Who called, by a log that does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AisixCaller {
+    /// Nobody knows.
+    Unknown,
+    /// Whoever set the request id.
+    RequestId,
+    /// Always the same.
+    Always(String),
 }
 
 /// Tells by its id whether a call was ours; each id counts once.
@@ -109,7 +120,7 @@ impl JsonlReader {
                 return Err(ReadProblem::Pattern { path: path.clone() });
             }
         }
-        let reader = Reader::new(&settings.mapping, settings.shape);
+        let reader = Reader::new(&settings.mapping, settings.shape.clone());
         Ok(Self { settings, reader, shared: Shared::default(), tails: BTreeMap::new(), writers: BTreeSet::new() })
     }
 
@@ -167,7 +178,10 @@ impl JsonlReader {
         UsagePlan {
             kind: UsageKind::Rows,
             sees_refused: self.settings.sees_refused.unwrap_or_else(|| tally::any_refused(self.tails.values())),
-            names_caller: self.settings.mapping.caller.is_some(),
+            names_caller: match &self.settings.shape {
+                Shape::Json => self.settings.mapping.caller.is_some(),
+                Shape::Aisix(caller) => *caller != AisixCaller::Unknown,
+            },
             lag: self.settings.lag,
             shards: shards.into_iter().map(|s| s.name).collect(),
             reaches,

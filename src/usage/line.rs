@@ -48,7 +48,6 @@ pub(super) struct Reader {
     refused_types: Vec<String>,
     typed: bool,
     shape: Shape,
-    names_caller: bool,
 }
 
 #[derive(Debug)]
@@ -80,15 +79,14 @@ impl Reader {
             refused_types: mapping.refusal.error_types.clone(),
             typed: mapping.error_type.is_some() && !mapping.refusal.error_types.is_empty(),
             shape,
-            names_caller: mapping.caller.is_some(),
         }
     }
 
     /// Reads a line; none when it is no line of its kind or has no usable time.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Option<Line<'a>> {
-        match self.shape {
+        match &self.shape {
             Shape::Json => self.json(line),
-            Shape::Aisix => aisix::read(line, self.names_caller),
+            Shape::Aisix(caller) => aisix::read(line, caller),
         }
     }
 

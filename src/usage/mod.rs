@@ -27,5 +27,5 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use jsonl::{JsonlReader, Ours, ReadProblem, Settings, Shape};
+pub use jsonl::{AisixCaller, JsonlReader, Ours, ReadProblem, Settings, Shape};
 pub use mapping::{Field, Mapping, Refusal};

@@ -94,6 +94,8 @@ fn held(slot: &Path) -> Option<String> {
 pub(crate) enum Of<'a> {
     /// The caller key; more of its document.
     Caller(&'a Value),
+    /// The caller key of one application, whose use is seen in counters alone.
+    Counted,
     /// The provider key, with this issuer's next secret.
     Provider(&'a str),
 }
@@ -113,7 +115,7 @@ impl Place {
         world.caller("a-stays", "sk-stays-0123456789", &json!({}));
         let more = match of {
             Of::Caller(more) => (*more).clone(),
-            Of::Provider(_) => json!({}),
+            Of::Counted | Of::Provider(_) => json!({}),
         };
         world.caller("c1", OLD, &more);
         let slot = dir.path().join(".env");
@@ -137,18 +139,24 @@ impl Place {
     pub(crate) fn policy(&self, of: &Of<'_>, more: &str) {
         let (world, dir) = (&self.world, self.dir.path().display());
         let replica = |n: usize| {
-            let log = world.replicas[n].log.display();
-            format!("{{ proxy: \"{}\", status: \"{}\", log: {log} }}", world.proxies[n], world.statuses[n])
+            let log = if let Of::Counted = of { String::new() } else { format!(", log: {}", world.replicas[n].log.display()) };
+            format!("{{ proxy: \"{}\", status: \"{}\"{log} }}", world.proxies[n], world.statuses[n])
         };
+        let stated = if let Of::Counted = of { ", no_hidden_fields: true" } else { "" };
+        // What only a log could show is not asked of counters.
+        let evidence = if let Of::Counted = of { ", evidence: { old_key_negative_test: required }" } else { "" };
+        let batch =
+            if let Of::Counted = of { "" } else { "  - { app: batch, cadence: continuous, reload: { dynamic: { ttl: 100ms } } }\n" };
         let resources = match self.version {
             Version::Newest => format!("{{ etcd: {{ url: \"{}\", prefix: {} }} }}", self.etcd, world.store.prefix),
             Version::Writable | Version::WritableByFile => {
-                format!("{{ admin_api: {{ url: \"{}\", key: {{ env: AISIX_ADMIN_KEY }} }} }}", world.admin_url)
+                format!("{{ admin_api: {{ url: \"{}\", key: {{ env: AISIX_ADMIN_KEY }}{stated} }} }}", world.admin_url)
             }
         };
         let replicas: Vec<String> = (0..world.replicas.len()).map(replica).collect();
         let key = match of {
             Of::Caller(_) => "caller: request_id".to_owned(),
+            Of::Counted => "caller: { always: web }".to_owned(),
             Of::Provider(_) => {
                 format!(
                     "provider_key: {{ name: openai-main, issuer: {{ file: {dir}/next }}, secret: {{ file: {dir}/outgoing }}, models: all-referencing }}"
@@ -157,11 +165,16 @@ impl Place {
         };
         let (slots, model, accept) = match of {
             Of::Caller(_) => (format!("slots: [{{ file: {{ path: {dir}/.env, name: GATEWAY_API_KEY }} }}]\n"), "chat-prod", "local_state"),
+            Of::Counted => (
+                format!("slots: [{{ file: {{ path: {dir}/.env, name: GATEWAY_API_KEY }} }}]\n"),
+                "chat-prod",
+                "local_state, refused_callers_not_observable",
+            ),
             Of::Provider(_) => (String::new(), "fake-model", "local_state, one_way_revoke"),
         };
         let text = format!(
             "version: 1
-rotation: {{ credential: chat, owner: platform-ai, environment: development, reason: scheduled }}
+rotation: {{ credential: chat, owner: platform-ai, environment: development, reason: scheduled{evidence} }}
 gateway:
   aisix:
     resources: {resources}
@@ -171,8 +184,7 @@ gateway:
     {more}
 {slots}consumers:
   - {{ app: web, cadence: continuous, reload: {{ dynamic: {{ ttl: 100ms }} }} }}
-  - {{ app: batch, cadence: continuous, reload: {{ dynamic: {{ ttl: 100ms }} }} }}
-usage: [{{ gateway_log: {{}} }}]
+{batch}usage: [{{ gateway_log: {{}} }}]
 probes: [{{ chat: {{ model: {model} }} }}]
 timing: {{ poll: 150ms, call_timeout: 3s, send_before: 5s, repeats: 2, drain_window: 2s, soak: 1500ms, undo_drain: 2s }}
 accept: [{accept}]

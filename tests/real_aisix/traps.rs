@@ -5,7 +5,7 @@ use crate::aisix::{Version, World};
 use crate::between::Between;
 use crate::etcd::EtcdServer;
 use crate::place::{OLD, UP, soon};
-use keyroll::adapters::gateway::{AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, aisix};
+use keyroll::adapters::gateway::{AdminAccess, AisixGateway, AisixOwnCalls, AisixProber, AisixSettings, AisixStore, EtcdAccess, aisix};
 use keyroll::ports::{Gateway, MintRequest, Minted, PortError, Prober};
 use keyroll::rotation::{CallClass, Endpoint, KeyFacts, KeyId, Marker, ModelName, Probe, RequestId, Span};
 use keyroll::secret::{FingerprintKey, SecretText, sha256_hex};
@@ -18,7 +18,7 @@ struct Case {
     world: World,
     gateway: AisixGateway,
     prober: AisixProber,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 fn settings(world: &World, etcd: &str, provider: bool) -> AisixSettings {
@@ -33,6 +33,7 @@ fn settings(world: &World, etcd: &str, provider: bool) -> AisixSettings {
         call_timeout: Span::seconds(3),
         ca_pem: None,
         fingerprints: Rc::new(FingerprintKey::from_bytes(&[7; 32]).ok().unwrap()),
+        own: AisixOwnCalls::default(),
     }
 }
 
@@ -59,7 +60,7 @@ impl Case {
         world.furnish(UP);
         world.caller("c1", OLD, &json!({"display_name": "app-a", "team_id": "t1", "future": [1]}));
         let (gateway, prober) = aisix(settings(&world)).unwrap();
-        let case = Self { world, gateway, prober, dir };
+        let case = Self { world, gateway, prober, _dir: dir };
         case.settled();
         case
     }
@@ -236,6 +237,70 @@ async fn a_rule_that_names_a_row_does_not_follow(server: &EtcdServer) {
     case.gateway.delete(&id("c1")).await.unwrap();
     assert_eq!(case.class(1, OLD).await, CallClass::Refused);
     conflict(case.gateway.delete(&id("c1")).await);
+}
+
+async fn every_restriction_is_compared(server: &EtcdServer) {
+    let case = Case::new(server, "parity", false);
+    let mut whole = json!({"key_hash": sha256_hex(b"sk-whole"), "allowed_models": ["chat-*"], "team_id": "t", "user_id": "u", "user_name": "n",
+        "rate_limit": {"rps": 1, "rpm": 2, "rph": 3, "rpd": 4, "tpm": 5, "tpd": 6, "concurrency": 7}, "new_limit": {"per": "hour"}});
+    case.world.store.put("api_keys", "whole", &whole);
+    let like = case.key("whole").await;
+    let paths = ["/allowed_models/0", "/team_id", "/user_id", "/user_name", "/new_limit/per"].map(str::to_owned).into_iter();
+    let limits = ["rps", "rpm", "rph", "rpd", "tpm", "tpd", "concurrency"].map(|limit| format!("/rate_limit/{limit}"));
+    for (n, path) in paths.chain(limits).enumerate() {
+        let mut other = whole.clone();
+        other["key_hash"] = json!(format!("{n}"));
+        let field = other.pointer_mut(&path).unwrap();
+        *field = if field.is_string() { json!("*") } else { json!(1_000_000) };
+        case.world.store.put("api_keys", "broader", &other);
+        assert_ne!(case.key("broader").await.scope, like.scope, "{path}");
+        // Left out altogether it is broader still.
+        let top = path.split('/').nth(1).unwrap();
+        other = whole.clone();
+        other.as_object_mut().unwrap().remove(top);
+        case.world.store.put("api_keys", "broader", &other);
+        assert_ne!(case.key("broader").await.scope, like.scope, "{top}");
+    }
+    // What says who it is, and not what it may, is no difference.
+    whole["key_hash"] = json!("another");
+    whole["display_name"] = json!("another");
+    case.world.store.put("api_keys", "broader", &whole);
+    assert_eq!(case.key("broader").await.scope, like.scope);
+}
+
+async fn a_login_to_etcd(server: &EtcdServer) {
+    let case = Case::new(server, "login", false);
+    let ask = |path: &str, body: Value| {
+        let answer = crate::aisix::http::call("POST", &format!("{}/v3/auth/{path}", server.url), &[], &body.to_string());
+        assert_eq!(answer.map(|(status, ..)| status), Some(200), "{path}");
+    };
+    let range = |from: &str| json!({"permType": "READWRITE", "key": crate::between::base64(from), "range_end": crate::between::base64(&from.replace("/login/", "/login0"))});
+    ask("user/add", json!({"name": "root", "password": "root"}));
+    ask("user/grant", json!({"user": "root", "role": "root"}));
+    for (user, prefixes) in [("whole", &["/login/", "/keyroll/login/"][..]), ("half", &["/login/"][..])] {
+        ask("user/add", json!({"name": user, "password": "pw-0123456789"}));
+        ask("role/add", json!({"name": user}));
+        for prefix in prefixes {
+            ask("role/grant", json!({"name": user, "perm": range(prefix)}));
+        }
+        ask("user/grant", json!({"user": user, "role": user}));
+    }
+    ask("enable", json!({}));
+    let as_user = |user: Option<(&str, &str)>| {
+        let login = user.map(|(name, password)| (name.to_owned(), SecretText::new(password)));
+        let store = AisixStore::Etcd(EtcdAccess { url: server.url.clone(), prefix: "/login".into(), login });
+        aisix(AisixSettings { store, ..settings(&case.world, &server.url, false) }).unwrap().0
+    };
+    let gateway = as_user(Some(("whole", "pw-0123456789")));
+    let all = gateway.list().await.unwrap();
+    assert_eq!((all.len(), gateway.identity().await.unwrap().principal.as_str()), (1, "whole"));
+    let (value, marker) = (SecretText::new(NEW), Marker::new("keyroll:abcdefghijklmnop:1"));
+    let request = MintRequest { like: &all[0], marker: &marker, name: "x", value: Some(&value) };
+    gateway.mint(request).await.unwrap();
+    assert_eq!(gateway.list().await.unwrap().iter().filter(|k| k.marker == marker.as_str()).count(), 1);
+    refused(as_user(Some(("whole", "wrong"))).list().await, "check user and password");
+    refused(as_user(Some(("half", "pw-0123456789"))).list().await, "the same below /keyroll");
+    refused(as_user(None).list().await, "it asks for a user");
 }
 
 async fn an_end_is_not_copied(server: &EtcdServer) {
@@ -425,6 +490,7 @@ fn every_trap() {
         stored_is_not_live(&server).await;
         a_change_keeps_what_it_does_not_know(&server).await;
         a_rule_that_names_a_row_does_not_follow(&server).await;
+        every_restriction_is_compared(&server).await;
         an_end_is_not_copied(&server).await;
         strange_ids_are_ids(&server).await;
         another_store_is_noticed(&server).await;
@@ -433,5 +499,7 @@ fn every_trap() {
         secrets_stay_out_of_facts(&server).await;
         an_admin_listener_that_does_not_write(&server).await;
         admin_writes_are_whole_and_looked_at(&server).await;
+        // Last: it closes the store to all who have no login.
+        a_login_to_etcd(&server).await;
     });
 }

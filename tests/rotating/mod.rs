@@ -119,8 +119,15 @@ accept: [local_state{accept}]
 
     /// One command to its end.
     pub(crate) fn keyroll(&self, args: &[&str]) -> Said {
-        let mut command = Command::new(binary());
-        command.arg("--state").arg(self.dir.path().join("state")).args(args).current_dir(self.dir.path());
+        // A process that waits for ever ends with 124.
+        let mut command = Command::new("timeout");
+        command
+            .args(["-k", "5", "90"])
+            .arg(binary())
+            .arg("--state")
+            .arg(self.dir.path().join("state"))
+            .args(args)
+            .current_dir(self.dir.path());
         Said::of(command.env("ADMIN", &self.admin).stdin(Stdio::null()).output().unwrap())
     }
 
@@ -135,7 +142,17 @@ accept: [local_state{accept}]
 
     /// Up to the end of flip, and what no usage here can show waived by name: from here on a run goes on by itself.
     pub(crate) fn flipped(&self) {
+        self.until_flip();
+        self.waive();
+    }
+
+    /// Up to the end of flip.
+    pub(crate) fn until_flip(&self) {
         self.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "flip", "policy.yaml"]).ends(11);
+    }
+
+    /// What no usage here can show.
+    pub(crate) fn waive(&self) {
         let run = self.run_id();
         for point in ["drained", "before_disable", "before_delete"] {
             let waiver = format!("{point}/unknown_callers");
@@ -159,7 +176,7 @@ accept: [local_state{accept}]
 
     /// Back from hold.
     pub(crate) fn roll_back(&self) {
-        self.keyroll(&["--timeout", "60s", "run", "--wait", "--until", "flip", "policy.yaml"]).ends(11);
+        self.until_flip();
         assert_ne!(self.slot(), self.old);
         self.keyroll(&["--timeout", "60s", "rollback", "--wait", &self.run_id()]).ends(0);
     }

@@ -390,7 +390,7 @@ fn restore(w: &mut World, back: usize) {
     w.tell(|| format!("the journal is restored to line {keep}"));
     if let Ok(parsed) = Chain::parse(&w.journal.bytes) {
         w.journal.end = parsed.chain;
-        let mut trail = super::trail::Trail { asked_once: w.trail.asked_once, ..super::trail::Trail::default() };
+        let mut trail = super::trail::Trail::of(w.trail.asked_once);
         for line in &parsed.lines {
             let _ = trail.take(&line.record, w.now, true);
         }

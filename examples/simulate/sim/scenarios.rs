@@ -146,7 +146,7 @@ impl Prepared {
             death,
             people: wild.people,
             judge: Judge::default(),
-            trail: Trail { asked_once: self.scenario == Scenario::Issued, ..Trail::default() },
+            trail: Trail::of(self.scenario == Scenario::Issued),
             looked: 0,
             youngest: 0,
             journal: self.paper.clone(),

@@ -46,6 +46,11 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
+    /// Nothing is written yet.
+    pub(crate) fn of(asked_once: bool) -> Self {
+        Self { asked_once, ..Self::default() }
+    }
+
     /// This gate let through, and when.
     pub(crate) fn passed(&self, place: Place) -> Option<i64> {
         self.passed.iter().find(|(p, _)| *p == place).map(|(_, at)| *at)

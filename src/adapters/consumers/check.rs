@@ -19,11 +19,19 @@ impl ConsumerSet {
     pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
         let mut all = Vec::new();
         for consumer in &self.consumers {
-            let mut found = vec![reload(consumer)];
+            let mut found = self.reload(consumer).await;
             found.extend(self.acknowledgement(consumer).await);
             all.push((consumer.app.as_str().to_owned(), found));
         }
         all
+    }
+
+    async fn reload(&self, consumer: &Consumer) -> Vec<Finding> {
+        #[cfg(feature = "kubernetes")]
+        if let (Reload::Kubernetes(written), Some(workloads)) = (&consumer.reload, &self.workloads) {
+            return workloads.check(&App::new(consumer.app.as_str()), written).await;
+        }
+        vec![reload(consumer)]
     }
 
     async fn acknowledgement(&self, consumer: &Consumer) -> Option<Finding> {

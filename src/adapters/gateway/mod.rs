@@ -5,6 +5,7 @@ mod check;
 mod http;
 mod litellm;
 mod newapi;
+pub(super) mod notes;
 mod openrouter;
 mod probe;
 mod sandbox;
@@ -12,7 +13,10 @@ mod sandbox;
 mod tests;
 pub(super) mod wire;
 
-pub use aisix::{AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN, aisix};
+pub use aisix::{
+    AdminAccess, AisixGateway, AisixProber, AisixSettings, AisixStore, EtcdAccess, FileAccess, LIVE_WITHIN as AISIX_LIVE_WITHIN,
+    OwnCalls as AisixOwnCalls, aisix,
+};
 pub use check::reach;
 pub use http::{HttpGatewayDriver, HttpProber, described};
 pub use litellm::{CACHE as LITELLM_CACHE, LiteLlmGateway, LiteLlmProber};

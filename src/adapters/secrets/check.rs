@@ -15,6 +15,10 @@ impl AnyStore {
         if let Self::Aws(store) = self {
             return store.check(now).await;
         }
+        #[cfg(feature = "kubernetes")]
+        if let Self::Kubernetes(store) = self {
+            return store.check(now).await;
+        }
         general(self).await
     }
 }

@@ -7,7 +7,7 @@ mod newapi;
 mod nothing;
 mod openrouter;
 
-pub use aisix::AisixUsage;
+pub use aisix::{AisixUsage, AisixWatches};
 pub use jsonl::JsonlUsage;
 pub use litellm::{LAG as LITELLM_LAG, LiteLlmUsage, Settings as LiteLlmSettings};
 pub use newapi::{LAG as NEW_API_LAG, NewApiUsage, Settings as NewApiUsageSettings};

@@ -13,8 +13,10 @@ use std::rc::Rc;
 
 /// How long a row takes to be in the log.
 pub const LAG: Span = Span::seconds(5);
-/// One reading takes so many pages of a hundred rows, the newest first; what is older is not seen.
-const MOST_PAGES: u64 = 50;
+/// The look before a plan takes so many pages of a hundred rows, the newest first.
+const HISTORY: u64 = 50;
+/// A reading during a run takes so many: who used a key last is on the first.
+const NEWEST: u64 = 3;
 /// Rows of calls that were served, and of calls that failed.
 const TYPES: [(&str, u64); 2] = [("2", 2), ("5", 5)];
 /// So many of our calls are looked up at a time.
@@ -46,8 +48,8 @@ pub struct NewApiUsage {
 #[derive(Default)]
 struct Rows {
     rows: Vec<Row>,
-    /// Older ones were not read.
-    cut: bool,
+    /// How many older ones were not read, and when the newest of them may have been.
+    unread: Option<(u64, i64)>,
     /// When the token itself says that it was used last; none before its first use.
     accessed: Option<Time>,
     /// The token's name; empty for one that is gone.
@@ -63,7 +65,9 @@ impl NewApiUsage {
         Ok(Self { console: Console::new(access, settings.user)?, settings, found: RefCell::default() })
     }
 
-    async fn rows(&self, tokens: &BTreeMap<KeyId, Token>, key: &KeyId, from: Time, to: Time) -> Result<Rows> {
+    async fn rows(&self, tokens: &BTreeMap<KeyId, Token>, key: &KeyId, query: &UsageQuery<'_>) -> Result<Rows> {
+        let (from, to) = (query.from, query.to);
+        let most = if query.new.is_some() { NEWEST } else { HISTORY };
         // A token that is gone has no name any more that could be asked for.
         let Some(token) = tokens.get(key) else { return Ok(Rows::default()) };
         let name = token.name();
@@ -75,40 +79,54 @@ impl NewApiUsage {
         let mut all = Rows { accessed, name: name.to_owned(), ..Rows::default() };
         let (start, end) = (from.0.div_euclid(1000).to_string(), to.0.div_euclid(1000).saturating_add(1).to_string());
         for (text, number) in TYPES {
-            let query = [("type", text), ("start_timestamp", &start), ("end_timestamp", &end), ("token_name", name)];
-            let read = self.console.pages("read the log", &["api", "log", "self"], &query, MOST_PAGES).await?;
-            all.cut |= read.cut;
+            let asked = [("type", text), ("start_timestamp", &start), ("end_timestamp", &end), ("token_name", name)];
+            let read = self.console.pages("read the log", &["api", "log", "self"], &asked, most).await?;
+            let shown = u64::try_from(read.rows.len()).unwrap_or(u64::MAX);
+            let mut oldest = i64::MAX;
             for row in read.rows {
                 let row = Row::of(&row).ok_or_else(|| self.console.admin.unreadable("a row of the log has no time or no name"))?;
                 // A filter that was ignored would give everybody's calls to one token.
                 if row.token_name != name || row.kind != number {
                     return Err(self.console.admin.unreadable("asked for the calls of one token, it answered with other rows"));
                 }
+                if read.cut && row.second > oldest {
+                    return Err(self
+                        .console
+                        .admin
+                        .unreadable("the rows of the log are not the newest first, and there are more than can be read"));
+                }
+                oldest = oldest.min(row.second);
                 all.rows.push(row);
+            }
+            if read.cut {
+                // Each of them counts as a use, as late as it may have been.
+                let more = read.total.map_or(1, |total| total.saturating_sub(shown)).max(1);
+                let (count, latest) = all.unread.unwrap_or((0, i64::MIN));
+                all.unread = Some((count.saturating_add(more), latest.max(oldest)));
             }
         }
         Ok(all)
     }
 
     /// The rows of our own calls: by the gateway's id where rows show it, else by asking for that id.
-    async fn own(&self, query: &UsageQuery<'_>, read: &[&Rows]) -> Result<Own> {
+    async fn own(&self, query: &UsageQuery<'_>, read: &[(Which, Rows)]) -> Result<Own> {
         let busy = || PortError::Unreachable {
             system: self.console.admin.system.clone(),
             why: "its log is being read already".into(),
             may_have_happened: false,
         };
         let mut own = Own { exact: self.found.try_borrow().map_err(|_| busy())?.clone(), ..Own::default() };
-        let rows: Vec<&Row> = read.iter().flat_map(|rows| &rows.rows).collect();
-        let shown = rows.iter().any(|row| row.request.is_some());
+        let rows: Vec<(Which, &Row)> = read.iter().flat_map(|(which, rows)| rows.rows.iter().map(|row| (*which, row))).collect();
         let calls = self.settings.ledger.calls().into_iter().rev();
         let open =
             calls.filter(|call| call.at >= query.from && query.own.contains_key(&call.request) && !own.exact.contains_key(&call.request));
         let mut unknown: usize = 0;
         for call in open.collect::<Vec<_>>() {
-            if shown {
-                if let Some(row) = rows.iter().find(|row| row.request.as_deref() == Some(call.logged_as.as_str())) {
-                    own.exact.insert(call.request, (*row).clone());
-                }
+            if let Some((_, row)) = rows.iter().find(|(_, row)| row.request.as_deref() == Some(call.logged_as.as_str())) {
+                own.exact.insert(call.request, (*row).clone());
+                continue;
+            }
+            if call.at.plus(self.settings.lag) > query.to {
                 continue;
             }
             unknown = unknown.saturating_add(1);
@@ -130,8 +148,14 @@ impl NewApiUsage {
                 // Older versions know no such filter. A row of the time of the call shows that the log is written, and stays somebody's use.
                 Err(PortError::Refused { .. }) => {
                     let from = call.at.0.div_euclid(1000).saturating_sub(1);
-                    let near = |row: &&&Row| row.kind == 2 && row.second >= from && row.second <= from.saturating_add(NEAR);
-                    if let Some(row) = rows.iter().find(near) {
+                    let with = query.own.get(&call.request).copied();
+                    let near = |which: Which, row: &Row| {
+                        let taken = own.near.values().filter(|one| *one == row).count();
+                        let there = rows.iter().filter(|(_, one)| *one == row).count();
+                        let span = from..=from.saturating_add(NEAR);
+                        Some(which) == with && row.kind == 2 && span.contains(&row.second) && taken < there
+                    };
+                    if let Some((_, row)) = rows.iter().find(|(which, row)| near(*which, row)) {
                         own.near.insert(call.request, (*row).clone());
                     }
                 }
@@ -148,7 +172,7 @@ impl NewApiUsage {
 struct Own {
     /// Known by the gateway's id: taken off the counts.
     exact: BTreeMap<RequestId, Row>,
-    /// Of the same time: not taken off.
+    /// Of the same time: not taken off the old key's.
     near: BTreeMap<RequestId, Row>,
 }
 
@@ -156,8 +180,8 @@ struct Own {
 const NEAR: i64 = 3;
 
 /// Counts rows; those of our own calls are taken off, each once.
-fn count(rows: Rows, own: &BTreeMap<RequestId, Row>, query: &UsageQuery<'_>) -> Option<CallerCount> {
-    let mut ours: Vec<&Row> = own.values().filter(|row| row.token_name == rows.name).collect();
+fn count(rows: Rows, mut ours: Vec<&Row>, query: &UsageQuery<'_>) -> Option<CallerCount> {
+    let last_own = ours.iter().map(|row| row.end()).max();
     let mut all: Vec<Row> = rows.rows;
     all.sort_by_key(|row| row.second);
     all.retain(|row| match ours.iter().position(|own| *own == row) {
@@ -168,6 +192,10 @@ fn count(rows: Rows, own: &BTreeMap<RequestId, Row>, query: &UsageQuery<'_>) -> 
         None => true,
     });
     let mut count = CallerCount::default();
+    if let Some((more, latest)) = rows.unread {
+        let at = Time(latest.saturating_mul(1000).saturating_add(999)).min(query.to);
+        count = CallerCount { accepted: more, last_used: Some(at), first: Some(at), ..count };
+    }
     let mut before: Option<Time> = None;
     for row in &all {
         // Anywhere in its second: a use counts as late as it may have been.
@@ -180,14 +208,14 @@ fn count(rows: Rows, own: &BTreeMap<RequestId, Row>, query: &UsageQuery<'_>) -> 
             _ => count.other = count.other.saturating_add(1),
         }
         count.first.get_or_insert(at);
-        count.last_used = Some(at);
+        count.last_used = count.last_used.max(Some(at));
         if let Some(before) = before {
             count.longest_gap = count.longest_gap.max(at.since(before));
         }
         before = Some(at);
     }
     // The token says that it was used after every row that shows, ours included: logging may be switched off for some calls.
-    let shown = own.values().filter(|row| row.token_name == rows.name).map(Row::end).chain(all.iter().map(Row::end)).max();
+    let shown = all.iter().map(Row::end).max().max(last_own);
     if let Some(used) =
         rows.accessed.map(|at| at.plus(Span(999))).filter(|at| *at > query.from && shown.is_none_or(|shown| *at > shown.plus(SLACK)))
     {
@@ -217,25 +245,25 @@ impl UsageSource for NewApiUsage {
     async fn read(&self, query: UsageQuery<'_>) -> Result<UsageTable> {
         let mut table = UsageTable { from: query.from, to: query.to, lag: self.settings.lag, ..UsageTable::default() };
         let tokens = self.settings.lister.tokens().await?;
-        let mut both = vec![(Which::Old, self.rows(&tokens, query.old, query.from, query.to).await?)];
+        let mut both = vec![(Which::Old, self.rows(&tokens, query.old, &query).await?)];
         if let Some(new) = query.new {
-            both.push((Which::New, self.rows(&tokens, new, query.from, query.to).await?));
+            both.push((Which::New, self.rows(&tokens, new, &query).await?));
         }
-        let own = self.own(&query, &both.iter().map(|(_, rows)| rows).collect::<Vec<_>>()).await?;
+        let own = self.own(&query, &both).await?;
         let mut newest: Option<i64> = None;
-        let mut reaches = None;
         let mut counted = 0_u64;
         for (which, rows) in both {
             newest = newest.max(rows.rows.iter().map(|row| row.second).max());
-            if rows.cut && which == Which::Old {
-                reaches = reaches.max(rows.rows.iter().map(|row| row.second).min());
-            }
             let named = |row: &Row| !rows.name.is_empty() && row.token_name == rows.name;
             for (request, row) in own.exact.iter().chain(&own.near).filter(|(id, row)| query.own.contains_key(*id) && named(row)) {
                 let at = Time(row.second.saturating_mul(1000));
                 table.own.insert(request.clone(), OwnRow { key: Some(which), owner: owner(self.settings.user), refused: false, at });
             }
-            if let Some(count) = count(rows, &own.exact, &query) {
+            // Under the new key, before anybody was moved to it, a row of the time of our call is ours; under the old one it may be anybody's.
+            let mut ours: Vec<&Row> = own.exact.values().collect();
+            ours.extend(own.near.values().filter(|_| which == Which::New));
+            ours.retain(|row| named(row));
+            if let Some(count) = count(rows, ours, &query) {
                 counted = counted.saturating_add(count.total());
                 let into = if which == Which::Old { &mut table.old } else { &mut table.new };
                 into.insert(App::new(""), count);
@@ -244,7 +272,6 @@ impl UsageSource for NewApiUsage {
         table.rows = counted.saturating_add(u64::try_from(table.own.len()).unwrap_or(u64::MAX));
         let newest = newest.map(|second| Time(second.saturating_mul(1000)).min(query.to));
         table.shards = vec![Shard { name: NEW_API_LOG.into(), newest }];
-        table.reaches = reaches.map(|second| Time(second.saturating_add(1).saturating_mul(1000)));
         let (from, to) = (query.from.0.div_euclid(1000), query.to.0.div_euclid(1000).saturating_add(1));
         table.query = format!("GET /api/log/self?type=2|5&start_timestamp={from}&end_timestamp={to}&token_name=NAME");
         Ok(table)

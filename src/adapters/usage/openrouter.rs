@@ -62,6 +62,11 @@ impl OpenRouterUsage {
             Some(series) => series,
             None => known.insert(Series::load(&self.settings.file).map_err(|why| self.unreadable(why))?),
         };
+        for call in self.settings.meter.calls() {
+            if let Some(cost) = call.cost {
+                series.paid(&call.request, cost).map_err(|why| self.unreadable(why))?;
+            }
+        }
         for key in keys {
             // A key that is gone has no counter; what was known of it stays.
             let Some(counters) = spent.get(*key) else { continue };
@@ -84,7 +89,8 @@ impl OpenRouterUsage {
             moved.sort();
             moved.dedup();
             newest = newest.max(moved.last().copied());
-            if moved.is_empty() {
+            let ours = which == Which::New && self.all_ours(query, series, key);
+            if moved.is_empty() || ours {
                 continue;
             }
             let into = if which == Which::Old { &mut table.old } else { &mut table.new };
@@ -101,6 +107,17 @@ impl OpenRouterUsage {
             "GET keys (disabled ones included), fields usage, byok_usage and last_used_at of two keys; {found} records of our own calls found"
         );
         table
+    }
+
+    /// Every dollar on the new key was spent by a call of ours whose record is known: nobody else has it yet.
+    fn all_ours(&self, query: &UsageQuery<'_>, series: &Series, key: &KeyId) -> bool {
+        let mut sum = 0.0;
+        for (request, _) in query.own.iter().filter(|(_, which)| **which == Which::New) {
+            let Some(cost) = series.cost(request) else { return false };
+            sum += cost;
+        }
+        // Money shows how many calls there were; the moment of the last one does not.
+        series.last(key).is_some_and(|spent| spent <= sum + DUST)
     }
 
     /// Our own calls that show: under a key where its counter moved far enough after them, else under none where only their record is found.

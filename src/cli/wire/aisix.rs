@@ -1,15 +1,18 @@
 //! From the policy's `gateway: { aisix: … }` to its admin side, its data side, and where its use can be seen.
 
 use super::gateway::{Connected, OwnLog, Tools};
-use crate::adapters::gateway::{AISIX_LIVE_WITHIN, AdminAccess, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, aisix};
-use crate::adapters::usage::{AisixUsage, AnyUsage, JsonlUsage, NoUsage};
+use crate::adapters::gateway::{
+    AISIX_LIVE_WITHIN, AdminAccess, AisixOwnCalls, AisixSettings, AisixStore, AnyGateway, AnyProber, EtcdAccess, FileAccess, aisix,
+};
+use crate::adapters::usage::{AisixUsage, AisixWatches, AnyUsage, JsonlUsage};
 use crate::cli::fault::{Fault, exit};
-use crate::policy::model::aisix::{Aisix, Resources};
+use crate::policy::model::aisix::{Aisix, CallerOf, Resources};
 use crate::policy::scalar::Period;
 use crate::rotation::Span;
 use crate::secret::{SecretText, sha256_hex};
 use crate::support::own_call;
-use crate::usage::{Field, Mapping, Ours, Settings, Shape};
+use crate::usage::{AisixCaller, Mapping, Ours, Settings, Shape};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// A line is written when its request has ended, with a time in whole seconds.
@@ -26,15 +29,13 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &Aisix) -> Result<Connec
         Some(reference) => Some(tools.admin(reference).await?),
         None => None,
     };
-    let store = store(written, admin.as_ref())?;
+    let store = store(tools, written, admin.as_ref())?;
     let plain = |url: &str| url.trim_end_matches('/').to_owned();
     let replicas: Vec<(String, String, Option<String>)> =
         written.replicas.iter().map(|r| (plain(r.proxy.as_str()), plain(r.status.as_str()), r.log.clone())).collect();
     let span = |period: Period| Span(period.as_millis());
-    let log = match &written.provider_key {
-        Some(_) => counters(tools, &replicas, timeout, ca_pem.clone())?,
-        None => access_log(tools, written)?,
-    };
+    let own = AisixOwnCalls::default();
+    let log = log(tools, written, &replicas, &own, timeout, ca_pem.clone())?;
     let (gateway, prober) = aisix(AisixSettings {
         store,
         replicas,
@@ -45,6 +46,7 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &Aisix) -> Result<Connec
         call_timeout: timeout,
         ca_pem,
         fingerprints: tools.fingerprints.clone(),
+        own,
     })
     .map_err(|e| Fault::usage(e.to_string()))?;
     Ok(Connected {
@@ -58,7 +60,7 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &Aisix) -> Result<Connec
     })
 }
 
-fn store(written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Fault> {
+fn store(tools: &Tools<'_>, written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Fault> {
     match &written.resources {
         Resources::Etcd(etcd) => {
             let login = match (&etcd.user, admin) {
@@ -80,37 +82,50 @@ fn store(written: &Aisix, admin: Option<&SecretText>) -> Result<AisixStore, Faul
             }
             Ok(AisixStore::Admin(AdminAccess { url: api.url.as_str().to_owned(), key: key.duplicate() }))
         }
-        Resources::File(_) => {
-            Err(Fault::new(exit::REFUSED, "change the resources of AISIX in a file: not in this build").hint("`resources: { etcd: … }`"))
-        }
+        Resources::File(file) => Ok(AisixStore::File(FileAccess {
+            path: PathBuf::from(&file.path),
+            reload: file.reload.clone(),
+            withhold: tools.references.withhold.clone(),
+            scrubber: tools.scrubber.clone(),
+        })),
     }
 }
 
-/// Counters of every process, kept in the state folder from one process of ours to the next.
-fn counters(
+/// Where use is seen: in the access logs of all processes, else in their counters, which are kept in the state folder from one process of
+/// ours to the next.
+fn log(
     tools: &Tools<'_>,
+    written: &Aisix,
     replicas: &[(String, String, Option<String>)],
+    own: &AisixOwnCalls,
     timeout: Span,
     ca_pem: Option<Vec<u8>>,
 ) -> Result<AnyUsage, Fault> {
-    let statuses: Vec<String> = replicas.iter().map(|(_, status, _)| status.clone()).collect();
-    let name = sha256_hex(statuses.join(" ").as_bytes());
+    let logs: Vec<String> = replicas.iter().filter_map(|(_, _, log)| log.clone()).collect();
+    // Up to 0.8.2 a request has the gateway's id and not ours, so a line of ours is not told from others.
+    let ids = !matches!(written.resources, Resources::AdminApi(_));
+    if written.provider_key.is_none() && ids && logs.len() == replicas.len() {
+        return access_log(tools, written, logs);
+    }
+    let watches = match (&written.provider_key, &written.caller) {
+        (Some(_), _) => AisixWatches::Provider,
+        (None, Some(CallerOf::Always(app))) => AisixWatches::Caller(Some(app.as_str().to_owned())),
+        (None, Some(CallerOf::RequestId) | None) => AisixWatches::Caller(None),
+    };
+    let processes: Vec<(String, String)> = replicas.iter().map(|(proxy, status, _)| (proxy.clone(), status.clone())).collect();
+    let name = sha256_hex(processes.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>().join(" ").as_bytes());
     let memory = tools.state.root().join(format!("counters-{}.json", name.get(..12).unwrap_or(&name)));
-    let usage = AisixUsage::new(&statuses, memory, timeout, ca_pem).map_err(|e| Fault::usage(e.to_string()))?;
+    let usage = AisixUsage::new(&processes, watches, own.clone(), memory, (timeout, ca_pem)).map_err(|e| Fault::usage(e.to_string()))?;
     Ok(AnyUsage::Aisix(Box::new(usage)))
 }
 
-/// The access logs of all processes: one that is not named would be silent for ever.
-fn access_log(tools: &Tools<'_>, written: &Aisix) -> Result<AnyUsage, Fault> {
-    let paths: Vec<String> = written.replicas.iter().filter_map(|replica| replica.log.clone()).collect();
-    if paths.len() != written.replicas.len() {
-        return Ok(AnyUsage::Nothing(NoUsage));
-    }
-    let mut mapping = Mapping::generic();
-    mapping.caller = written.caller.map(|_| Field::new("request_id"));
-    mapping.owner = None;
-    let mut settings = Settings::new(paths, mapping);
-    settings.shape = Shape::Aisix;
+fn access_log(tools: &Tools<'_>, written: &Aisix, paths: Vec<String>) -> Result<AnyUsage, Fault> {
+    let mut settings = Settings::new(paths, Mapping::generic());
+    settings.shape = Shape::Aisix(match &written.caller {
+        None => AisixCaller::Unknown,
+        Some(CallerOf::RequestId) => AisixCaller::RequestId,
+        Some(CallerOf::Always(app)) => AisixCaller::Always(app.as_str().to_owned()),
+    });
     settings.lag = LAG;
     settings.sees_refused = Some(written.sees_refused.unwrap_or(true));
     let key = tools.fingerprints.clone();

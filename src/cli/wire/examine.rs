@@ -84,6 +84,8 @@ pub(crate) async fn examine(policy: &Policy, state: &StateDir, out: &Out) -> Res
             let usage = examine_gateway(policy, connected, &fingerprints, &mut systems).await;
             systems.push(usage);
             let set = ConsumerSet::new(listed, longest, withheld, scrubber.clone());
+            #[cfg(feature = "kubernetes")]
+            let set = set.with_workloads(super::kubernetes::workloads(&tools, &Rc::default(), &crate::cli::signals::Stop::default()));
             systems.extend(set.check().await.into_iter().map(|(app, found)| System::new("consumer", app, found)));
         }
         Err(fault) => systems.push(System::new("gateway", policy.gateway.as_ref().map_or("none", |g| g.kind()), vec![of_fault(&fault)])),

@@ -6,6 +6,7 @@ use crate::adapters::usage::{AnyUsage, NEW_API_LAG, NewApiUsage, NewApiUsageSett
 use crate::cli::fault::Fault;
 use crate::policy::model::newapi::{NewApi, Preset, Quota};
 use crate::rotation::Span;
+use crate::secret::sha256_hex;
 use std::rc::Rc;
 
 /// The usual sync interval: a failed write to the cache leaves the old state there for so long.
@@ -38,7 +39,8 @@ pub(super) async fn connect(tools: &Tools<'_>, written: &NewApi) -> Result<Conne
     let access = || Access { base: base.clone(), admin: admin.duplicate(), call_timeout: timeout, ca_pem: ca_pem.clone() };
     let unusable = |e: crate::support::http::HttpProblem| Fault::usage(e.to_string());
     let gateway = || NewApiGateway::new(access(), settings.clone()).map_err(unusable);
-    let ledger = Rc::new(Ledger::default());
+    let name: String = sha256_hex(base.as_bytes()).chars().take(16).collect();
+    let ledger = Rc::new(Ledger::new(tools.state.root().join("calls").join(format!("{name}.jsonl"))));
     let doubt = unconfirmed.map(|product| format!("; preset {product}: unconfirmed, it is taken for a new-api")).unwrap_or_default();
     let usage = NewApiUsage::new(
         access(),

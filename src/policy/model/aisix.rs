@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gateway::{KeySelector, ProviderKey};
 use super::reference::Ref;
-use crate::policy::scalar::{Period, Url};
+use crate::policy::scalar::{Name, Period, Url};
 
 /// A self-hosted AISIX.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub struct Aisix {
     /// Longest time until every process has taken a change: 75s when absent, which covers a process that connects again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_within: Option<Period>,
-    /// How the access log tells who called; it does not when absent.
+    /// How it is known who called with a caller key; it is not when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerOf>,
     /// Whether the access log has a line with its request id for a caller that is refused; it has when absent.
@@ -53,7 +53,8 @@ pub struct Replica {
     pub proxy: Url,
     /// Its listener for metrics and status.
     pub status: Url,
-    /// The file that its access log is written to. Caller keys need it of every process: counters do not tell our own calls from others.
+    /// The file that its access log is written to, from 0.9.0 on. Without it of every process counters tell the use of a caller key: they do
+    /// not tell who calls, nor who is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 }
@@ -112,13 +113,15 @@ pub struct ResourceFile {
     pub reload: Vec<String>,
 }
 
-/// What of the access log tells who called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What tells who called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallerOf {
-    /// The request id that the application sets as `x-aisix-request-id`: what comes before its last `-`. Ids that the gateway draws tell
-    /// nobody.
+    /// The request id that the application sets as `x-aisix-request-id`, in the access log: what comes before its last `-`. Ids that the
+    /// gateway draws tell nobody.
     RequestId,
+    /// The policy's word that one application alone has the key. It stands among the gaps of the evidence.
+    Always(Name),
 }
 
 impl Aisix {

@@ -111,7 +111,7 @@ impl Admin {
     fn one(&self, kind: &str, id: &str) -> Response {
         let Some(rows) = self.rows(kind) else { return said(500, "store error: unavailable") };
         match rows.into_iter().find(|(at, ..)| at == id) {
-            Some((_, value, _)) if !value.as_object().is_some_and(|fields| check(kind, fields).is_ok()) => said(500, "store error: decode"),
+            Some((_, value, _)) if value.as_object().is_none_or(|fields| check(kind, fields).is_err()) => said(500, "store error: decode"),
             Some((_, value, revision)) => Response::json(200, &json!({"id": id, "value": shown(kind, value), "revision": revision})),
             None => said(404, "resource not found"),
         }

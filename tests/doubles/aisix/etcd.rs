@@ -16,6 +16,9 @@ pub(crate) struct Etcd {
     pub(crate) prefix: String,
 }
 
+/// A row: its key below the folder that was asked for, its bytes, and its revision.
+pub(crate) type Row = (String, Vec<u8>, i64);
+
 /// One thing that changed: its key below the prefix, and its bytes, or none when it went.
 pub(crate) type Change = (String, Option<Vec<u8>>);
 
@@ -42,7 +45,7 @@ impl Etcd {
     }
 
     /// Everything below a folder of the prefix, with each row's revision, and the revision of the whole.
-    pub(crate) fn range(&self, below: &str) -> Option<(i64, Vec<(String, Vec<u8>, i64)>)> {
+    pub(crate) fn range(&self, below: &str) -> Option<(i64, Vec<Row>)> {
         let from = self.place(below);
         // The first key that does not begin with it.
         let mut to = from.clone().into_bytes();

@@ -10,6 +10,7 @@
 pub(crate) mod admin;
 pub(crate) mod documents;
 pub(crate) mod etcd;
+pub(crate) mod file;
 pub(crate) mod http;
 mod proxy;
 pub(crate) mod replica;
@@ -59,10 +60,22 @@ impl Drop for World {
 impl World {
     /// Starts processes over a store; their logs are in `dir`.
     pub(crate) fn start(store: &Etcd, version: Version, replicas: usize, dir: &Path) -> Self {
+        let start = |n: usize| Replica::start(&format!("gateway-{n}"), dir.join(format!("gateway-{n}.log")), store);
+        Self::of(store, version, (0..replicas).map(start).collect())
+    }
+
+    /// Starts processes of the newest version over a file; they have read nothing yet.
+    pub(crate) fn over_file(replicas: usize, dir: &Path) -> Self {
+        let nowhere = Etcd { url: "http://127.0.0.1:9".into(), prefix: "/none".into() };
+        let start = |n: usize| Arc::new(Replica::new(&format!("gateway-{n}"), dir.join(format!("gateway-{n}.log"))));
+        let world = Self::of(&nowhere, Version::Newest, (0..replicas).map(start).collect());
+        world.replicas.iter().for_each(|r| r.by_file.store(true, std::sync::atomic::Ordering::SeqCst));
+        world
+    }
+
+    fn of(store: &Etcd, version: Version, replicas: Vec<Arc<Replica>>) -> Self {
         let upstream = Arc::new(Upstream::default());
         let provider = upstream.start();
-        let names: Vec<String> = (0..replicas).map(|n| format!("gateway-{n}")).collect();
-        let replicas: Vec<Arc<Replica>> = names.iter().map(|n| Replica::start(n, dir.join(format!("{n}.log")), store)).collect();
         for replica in &replicas {
             replica.by_file.store(version == Version::WritableByFile, std::sync::atomic::Ordering::SeqCst);
         }

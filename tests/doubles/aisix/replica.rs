@@ -26,6 +26,9 @@ pub(crate) struct Snapshot {
     applied: i64,
     seq: u64,
     loaded: bool,
+    /// Of a file: the digest of what is served, and whether a newer one was refused.
+    hash: String,
+    out_of_sync: bool,
 }
 
 /// A process. Its faults are switched by tests.
@@ -103,6 +106,29 @@ impl Replica {
         self.counters.lock().unwrap().clear();
     }
 
+    /// What SIGHUP does: the whole file is good, or nothing of it is taken.
+    pub(crate) fn reload(&self, path: &std::path::Path) {
+        if self.frozen.load(Ordering::SeqCst) {
+            return;
+        }
+        let bytes = std::fs::read(path).unwrap_or_default();
+        let loaded = super::file::load(&bytes);
+        let mut snapshot = self.snapshot();
+        match loaded {
+            Err(_) => snapshot.out_of_sync = true,
+            Ok(rows) => {
+                let seq = snapshot.seq + 1;
+                *snapshot = Snapshot { loaded: true, seq, hash: keyroll::secret::sha256_hex(&bytes), ..Snapshot::default() };
+                for ((kind, id), value) in rows {
+                    if kind == "api_keys" {
+                        snapshot.by_hash.insert(value["key_hash"].as_str().unwrap_or_default().to_owned(), id.clone());
+                    }
+                    snapshot.documents.insert((kind, id), value);
+                }
+            }
+        }
+    }
+
     fn follow(&self, store: &Etcd) {
         while !self.ended.load(Ordering::SeqCst) {
             let next = if self.snapshot().loaded {
@@ -174,8 +200,11 @@ impl Replica {
         let connected = !self.cut_off.load(Ordering::SeqCst);
         let count = |kind: &str| snapshot.documents.keys().filter(|(k, _)| k == kind).count();
         let stale = snapshot.rejected.values().any(|r| r.get("serving_stale_since").is_some());
+        let by_file = self.by_file.load(Ordering::SeqCst);
+        let hash = if by_file { snapshot.hash.as_str() } else { "H" };
         let state = match (snapshot.loaded, snapshot.rejected.is_empty(), stale) {
             (false, ..) => "never_loaded",
+            _ if snapshot.out_of_sync => "out_of_sync",
             (true, true, _) => "synced",
             (true, false, _) => "degraded",
         };
@@ -186,9 +215,9 @@ impl Replica {
             .collect();
         json!({
             "state": state,
-            "source": {"type": if self.by_file.load(Ordering::SeqCst) { "file" } else { "etcd" }, "connected": connected, "observed_revision": self.observed.load(Ordering::SeqCst).max(snapshot.applied),
+            "source": {"type": if by_file { "file" } else { "etcd" }, "connected": connected, "observed_revision": self.observed.load(Ordering::SeqCst).max(snapshot.applied),
                 "source_hash": "H"},
-            "applied": {"applied_revision": snapshot.applied, "config_hash": "H", "apply_seq": snapshot.seq, "applied_at": "2026-11-21T00:00:00Z",
+            "applied": {"applied_revision": snapshot.applied, "config_hash": hash, "apply_seq": snapshot.seq, "applied_at": "2026-11-21T00:00:00Z",
                 "resource_counts": {"api_keys": count("api_keys"), "models": count("models"), "provider_keys": count("provider_keys")}},
             "last_failure": null,
             "rejected": snapshot.rejected.values().collect::<Vec<_>>(),

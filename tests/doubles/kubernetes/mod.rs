@@ -101,6 +101,7 @@ impl Double {
             let mut world = double.world();
             let system = json!({ "kind": "Namespace", "metadata": { "name": "kube-system", "uid": UID, "resourceVersion": "1" } });
             world.objects.insert("/api/v1/namespaces/kube-system".into(), system);
+            world.objects.insert("/version".into(), json!({ "major": "1", "minor": "37", "gitVersion": "v1.37.0" }));
         }
         let (world, stop) = (double.world.clone(), double.stop.clone());
         std::thread::spawn(move || {

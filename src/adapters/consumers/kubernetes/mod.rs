@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod chain_tests;
+mod check;
 mod delivery;
 pub mod discover;
 mod references;

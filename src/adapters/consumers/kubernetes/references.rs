@@ -17,6 +17,19 @@ pub enum Way {
     Pull,
 }
 
+impl Way {
+    /// In a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Env => "a variable",
+            Self::Init => "a variable before it starts",
+            Self::Volume => "a file",
+            Self::SubPath => "a file that is never renewed",
+            Self::Pull => "a login for images",
+        }
+    }
+}
+
 /// Every way in which a pod reads a key of a Secret; every key where none is given.
 pub(crate) fn ways(pod: &PodSpec, secret: &str, key: Option<&str>) -> Vec<Way> {
     let mut found = Vec::new();

@@ -159,6 +159,11 @@ impl Workload {
         self.spec.replicas == Some(0)
     }
 
+    /// It is meant to run once.
+    pub(super) fn is_single(&self) -> bool {
+        self.spec.replicas == Some(1)
+    }
+
     /// What the API takes to find its pods.
     pub(super) fn selector(&self) -> Option<String> {
         let selector = self.spec.selector.as_ref()?;

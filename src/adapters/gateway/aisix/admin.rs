@@ -90,7 +90,7 @@ impl AdminStore {
             }));
         }
         let revision = documents.iter().map(|d| d.revision).max().unwrap_or(0);
-        Ok(Resources { revision, documents, notes: BTreeMap::new() })
+        Ok(Resources { revision, digest: String::new(), documents, notes: BTreeMap::new() })
     }
 
     async fn one(&self, kind: &str, id: &str) -> Result<Row> {

@@ -38,6 +38,8 @@ pub(super) struct Note {
 pub(super) struct Resources {
     /// The store's count then.
     pub(super) revision: i64,
+    /// Of a file, its digest.
+    pub(super) digest: String,
     pub(super) documents: Vec<Document>,
     /// By kind and id.
     pub(super) notes: BTreeMap<(String, String), Note>,
@@ -258,6 +260,8 @@ pub(super) struct Naming<'a> {
     pub(super) marker: &'a Marker,
     /// Our text must be inside the document.
     pub(super) inside: bool,
+    /// No two rows may have one name.
+    pub(super) unique: bool,
 }
 
 /// A document like another one, with a new credential: whatever is not known here is kept.
@@ -267,18 +271,22 @@ pub(super) fn like(keys: Keys, old: &Document, value: &SecretText, naming: &Nami
     match keys {
         Keys::Caller => {
             fields.insert("key_hash".into(), json!(crate::secret::sha256_hex(value.expose().as_bytes())));
-            fields.remove("disabled");
+            for other in ["disabled", "key", "key_env"] {
+                fields.remove(other);
+            }
             if let Some(ends) = ends {
                 fields.insert("expires_at".into(), json!(ends.rfc3339()));
             }
-            if fields.contains_key("display_name") {
+            if naming.unique {
+                fields.insert("display_name".into(), json!(unique(naming.name, &run)));
+            } else if fields.contains_key("display_name") {
                 fields.insert("display_name".into(), json!(naming.name));
             }
         }
         Keys::Provider => {
             let field = if old.text("api_key").is_empty() { "secret" } else { "api_key" };
             fields.insert(field.into(), json!(value.expose()));
-            fields.insert("display_name".into(), json!(format!("{}{RUN}{}", naming.name, run.get(..8).unwrap_or(&run))));
+            fields.insert("display_name".into(), json!(unique(naming.name, &run)));
         }
     }
     if naming.inside {
@@ -288,6 +296,12 @@ pub(super) fn like(keys: Keys, old: &Document, value: &SecretText, naming: &Nami
         fields.extend(models.map(|m| ("allowed_models".to_owned(), m)));
     }
     Some(fields)
+}
+
+/// A name that no other run gives.
+fn unique(name: &str, run: &str) -> String {
+    let attempt = run.rsplit('-').next().unwrap_or_default();
+    format!("{name}{RUN}{}-{attempt}", run.get(..8).unwrap_or(run))
 }
 
 /// Puts our text into a document in place of any other of ours.

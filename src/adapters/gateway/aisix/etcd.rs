@@ -163,7 +163,7 @@ impl EtcdStore {
         // A row without an id is no row: no gateway takes it.
         let documents = rows.into_iter().filter_map(document).filter(|d| !d.id.is_empty()).collect();
         let notes: BTreeMap<_, _> = notes.into_iter().filter_map(note).collect();
-        Ok(Resources { revision, documents, notes })
+        Ok(Resources { revision, digest: String::new(), documents, notes })
     }
 
     /// Makes a row with its note, if there is none of this id and the one that it is copied from has not changed.
@@ -266,7 +266,9 @@ impl EtcdStore {
     }
 
     async fn ask(&self, body: &Value) -> Result<Range> {
-        let reply = self.post(&["v3", "kv", "range"], body, Calls::Reading).await.map_err(|e| self.away(&e, false))?;
+        let token = self.token().await?;
+        let sent = self.send(&["v3", "kv", "range"], body, Calls::Reading, token.as_ref()).await;
+        let reply = sent.map_err(|e| self.away(&e.to_string(), false))?;
         match reply.status {
             200 => serde_json::from_slice(&reply.body).map_err(|_| self.unreadable("not the expected document")),
             400 | 401 | 403 => Err(self.refused("read the resources", &reply)),
@@ -298,11 +300,6 @@ impl EtcdStore {
         }
     }
 
-    async fn post(&self, path: &[&str], body: &Value, calls: Calls) -> std::result::Result<Reply, String> {
-        let token = self.token().await.map_err(|e| e.to_string())?;
-        self.send(path, body, calls, token.as_ref()).await.map_err(|e| e.to_string())
-    }
-
     async fn send(&self, path: &[&str], body: &Value, calls: Calls, token: Option<&SecretText>) -> std::result::Result<Reply, HttpProblem> {
         let url = http::join(&self.base, path)?;
         let headers: Vec<(&str, &str)> = token.map(|t| ("authorization", t.expose())).into_iter().collect();
@@ -320,7 +317,11 @@ impl EtcdStore {
                 let answer: Token = serde_json::from_slice(&reply.body).map_err(|_| self.away("the login's answer has no token", false))?;
                 Ok(Some(SecretText::new(answer.token)))
             }
-            400 | 401 | 403 => Err(self.refused("log in", &reply)),
+            400 | 401 | 403 => Err(PortError::Refused {
+                system: self.system.clone(),
+                action: "log in".into(),
+                why: format!("status {}; check user and password", reply.status),
+            }),
             status => Err(self.away(&format!("status {status} at the login"), false)),
         }
     }

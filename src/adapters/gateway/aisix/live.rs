@@ -3,13 +3,17 @@
 use crate::adapters::gateway::wire::{Call, Http, Reply};
 use crate::ports::{PortError, Result};
 use crate::rotation::{Endpoint, Span, Time};
+use crate::support::clock;
 use crate::support::http::{self, Calls, HttpProblem};
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A process that is behind is asked again after this long.
 const AGAIN: Duration = Duration::from_millis(60);
+
+/// A file that is refused for so long, in milliseconds, is not one that is just being read.
+const GRACE: u64 = 1000;
 
 /// One process.
 pub(super) struct Replica {
@@ -129,7 +133,7 @@ impl Replicas {
 
     /// Waits until every process has taken this and serves these documents. What was written stays written when they do not.
     pub(super) async fn wait(&self, landed: &Landed, wrote: &[(&str, &str)]) -> Result<()> {
-        let began = Instant::now();
+        let began = clock::boot_millis();
         for replica in &self.all {
             loop {
                 let why = match self.status(replica).await {
@@ -137,21 +141,30 @@ impl Replicas {
                         None => break,
                         Some(why) => return Err(stored(replica, &format!("it does not serve the document as it is now ({why})"))),
                     },
-                    Ok(status) if matches!(landed, Landed::File(_)) && status.state == "out_of_sync" => {
-                        "it refuses the file and goes on with the one before".to_owned()
+                    Ok(status) if refuses(landed, &status) && clock::boot_millis().saturating_sub(began) >= GRACE => {
+                        return Err(PortError::Refused {
+                            system: format!("the gateway at {}", replica.endpoint),
+                            action: "take the file".into(),
+                            why: "it goes on with the one before".into(),
+                        });
                     }
                     Ok(status) if !status.source.connected => "it is not connected to its store".to_owned(),
                     Ok(_) => "it has not taken the change".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                if began.elapsed() >= self.within.std() {
+                if clock::boot_millis().saturating_sub(began) >= self.within.0 {
                     return Err(stored(replica, &format!("{why} within {}", self.within)));
                 }
-                tokio::time::sleep(AGAIN).await;
+                clock::pause(AGAIN).await;
             }
         }
         Ok(())
     }
+}
+
+/// The whole file is refused.
+fn refuses(landed: &Landed, status: &Status) -> bool {
+    matches!(landed, Landed::File(_)) && status.state == "out_of_sync"
 }
 
 /// The change is in the store, and not everywhere in force.

@@ -7,8 +7,10 @@
 mod admin;
 mod documents;
 mod etcd;
+mod file;
 mod ids;
 mod live;
+mod own;
 mod prober;
 mod store;
 #[cfg(test)]
@@ -16,6 +18,8 @@ mod tests;
 
 pub use admin::AdminAccess;
 pub use etcd::EtcdAccess;
+pub use file::FileAccess;
+pub use own::OwnCalls;
 pub use prober::AisixProber;
 
 use super::wire::Http;
@@ -25,11 +29,13 @@ use crate::rotation::{
     Span, Time,
 };
 use crate::secret::{FingerprintKey, sha256_hex};
+use crate::support::clock;
 use crate::support::http::HttpProblem;
 use crate::support::text::clean_to;
 use admin::AdminStore;
 use documents::{Document, Naming, Resources};
 use etcd::EtcdStore;
+use file::FileStore;
 use live::{Landed, Replicas};
 use std::rc::Rc;
 use store::{Keys, Store};
@@ -63,6 +69,8 @@ pub struct AisixSettings {
     pub ca_pem: Option<Vec<u8>>,
     /// Restrictions that are not known are compared by their fingerprint.
     pub fingerprints: Rc<FingerprintKey>,
+    /// Learns the calls that are made here.
+    pub own: OwnCalls,
 }
 
 /// Where resources are changed.
@@ -71,6 +79,8 @@ pub enum AisixStore {
     Etcd(EtcdAccess),
     /// Through the admin listener, up to 0.8.2.
     Admin(AdminAccess),
+    /// In a file.
+    File(FileAccess),
 }
 
 /// The admin side.
@@ -98,12 +108,13 @@ pub fn aisix(settings: AisixSettings) -> std::result::Result<(AisixGateway, Aisi
     let store = Rc::new(match settings.store {
         AisixStore::Etcd(access) => Store::Etcd(EtcdStore::new(access, http())?),
         AisixStore::Admin(access) => Store::Admin(AdminStore::new(access, http())?),
+        AisixStore::File(access) => Store::File(FileStore::new(access)),
     });
     let facts =
         |(proxy, _, log): &(String, String, Option<String>)| EndpointFacts { endpoint: Endpoint::new(plain(proxy)), shard: log.clone() };
     let endpoints: Vec<EndpointFacts> = settings.replicas.iter().map(facts).collect();
     let addresses = endpoints.iter().map(|e| e.endpoint.clone()).collect();
-    let prober = AisixProber::new(keys, store.clone(), addresses, settings.call_timeout, settings.ca_pem);
+    let prober = AisixProber::new(keys, store.clone(), addresses, settings.own, Http::new(settings.call_timeout, settings.ca_pem));
     let gateway = AisixGateway {
         store,
         keys,
@@ -180,7 +191,7 @@ impl AisixGateway {
                     let why = format!("the gateway at {who} {difference}: is this its store, and its prefix?");
                     return Err(self.refused("compare the gateway with its store", why));
                 }
-                tokio::time::sleep(CALM).await;
+                clock::pause(CALM).await;
             }
         }
         Ok(())
@@ -188,7 +199,16 @@ impl AisixGateway {
 
     /// A change is in the store: it is done when all processes serve it.
     async fn live(&self, landed: &Landed, kind: &str, id: &str) -> Result<()> {
-        self.replicas.wait(landed, &[(kind, id)]).await
+        let waited = self.replicas.wait(landed, &[(kind, id)]).await;
+        if let Err(PortError::Refused { .. }) = &waited {
+            // A file that no process takes would stop each of them at its next start.
+            let unsure = |why: String| PortError::Unreachable { system: self.system(), why, may_have_happened: true };
+            let Some(before) = self.store.take_back().await? else {
+                return Err(unsure("the processes refuse the file, and it is not as it was written any more: look at it".into()));
+            };
+            self.replicas.wait(&before, &[]).await.map_err(|e| unsure(e.to_string()))?;
+        }
+        waited
     }
 
     /// When a new key ends, where the old one does: its own length of life from now on, never the old one's day.
@@ -217,6 +237,9 @@ fn difference(status: &live::Status, all: &Resources, direct: bool) -> Option<St
         if applied.applied_revision < newest || !status.rejected.is_empty() || !status.source.connected {
             return None;
         }
+    }
+    if status.source.kind == "file" && applied.config_hash != all.digest {
+        return Some("has not taken the file as it is now (send it SIGHUP)".into());
     }
     for kind in ["api_keys", "provider_keys", "models"] {
         let (serves, holds) = (applied.resource_counts.get(kind)?, all.of(kind).count());
@@ -294,7 +317,8 @@ impl Gateway for AisixGateway {
             return Err(self.refused(ACTION, why));
         }
         let ends = self.ends(request.like).await?;
-        let naming = Naming { name: request.name, marker: request.marker, inside: self.store.marks_inside() };
+        let naming =
+            Naming { name: request.name, marker: request.marker, inside: self.store.marks_inside(), unique: self.store.names_are_ids() };
         let Some(fields) = documents::like(self.keys, old, value, &naming, ends) else {
             return Err(self.refused(ACTION, "the old key's row is no JSON object"));
         };
@@ -380,7 +404,7 @@ impl Gateway for AisixGateway {
             let status = self.replicas.status(replica).await?;
             for (name, document) in all.models() {
                 let at = document.text("provider_key_id");
-                let taken = self.store.source() != "etcd" || status.has(&Landed::Revision(document.revision));
+                let taken = status.has(&self.store.landed(&all, document));
                 let good = status.rejects(&document.kind, &document.id).or_else(|| status.rejects(Keys::Provider.kind(), at)).is_none();
                 let id = if taken && good { ids::shown(at) } else { None };
                 served.push((replica.endpoint.clone(), name, id.unwrap_or_else(|| KeyId::new("none"))));
@@ -401,7 +425,7 @@ impl Gateway for AisixGateway {
         let key = self.find(&all, to, ACTION)?;
         for replica in &self.replicas.all {
             let status = self.replicas.status(replica).await?;
-            let there = self.store.source() != "etcd" || status.has(&Landed::Revision(key.revision));
+            let there = status.has(&self.store.landed(&all, key));
             if !there || status.rejects(&key.kind, &key.id).is_some() {
                 return Err(self.refused(ACTION, format!("the gateway at {} does not serve the key yet", replica.endpoint)));
             }

@@ -2,11 +2,12 @@
 
 use super::documents::Resources;
 use super::ids;
+use super::own::{OwnCall, OwnCalls};
 use super::store::{Keys, Store};
 use crate::adapters::gateway::probe::{self, Dialect};
 use crate::adapters::gateway::wire::{Call, Http, Reply};
 use crate::ports::{CallAnswer, PortError, Prober, Result};
-use crate::rotation::{CallClass, Endpoint, KeyId, Probe, RequestId, Span};
+use crate::rotation::{CallClass, Endpoint, KeyId, Probe, RequestId};
 use crate::secret::{SecretText, sha256_hex};
 use crate::support::http::{self, Calls, HttpProblem};
 use reqwest::Method;
@@ -21,12 +22,13 @@ pub struct AisixProber {
     keys: Keys,
     store: Rc<Store>,
     endpoints: Vec<Endpoint>,
+    own: OwnCalls,
     http: Http,
 }
 
 impl AisixProber {
-    pub(super) fn new(keys: Keys, store: Rc<Store>, endpoints: Vec<Endpoint>, timeout: Span, ca_pem: Option<Vec<u8>>) -> Self {
-        Self { keys, store, endpoints, http: Http::new(timeout, ca_pem) }
+    pub(super) fn new(keys: Keys, store: Rc<Store>, endpoints: Vec<Endpoint>, own: OwnCalls, http: Http) -> Self {
+        Self { keys, store, endpoints, own, http }
     }
 
     async fn send(
@@ -78,7 +80,7 @@ pub(super) fn judge_provider(probe: &Probe, reply: &Reply) -> CallClass {
 }
 
 /// The same request twice may be answered from a cache, which says nothing about the credential.
-fn unlike_any_other(body: &mut Value, request: &RequestId) {
+pub(super) fn unlike_any_other(body: &mut Value, request: &RequestId) {
     let text = json!(format!("ping {request}"));
     if let Some(content) = body.pointer_mut("/messages/0/content")
         && content == "ping"
@@ -96,7 +98,13 @@ impl Prober for AisixProber {
         // A provider's address ends with its version.
         let path = if self.keys == Keys::Caller { [&["v1"], path].concat() } else { path.to_vec() };
         match self.send(endpoint, Method::POST, &path, secret, request, Some(&body)).await {
-            Ok(reply) if self.keys == Keys::Caller => CallAnswer { class: judge(probe, &reply), status: reply.status },
+            Ok(reply) if self.keys == Keys::Caller => {
+                // What was served was counted, under whichever key it was.
+                if let (200, Some(at)) = (reply.status, reply.date) {
+                    self.own.made(OwnCall { place: endpoint.to_string(), request: request.to_string(), at });
+                }
+                CallAnswer { class: judge(probe, &reply), status: reply.status }
+            }
             Ok(reply) => CallAnswer { class: judge_provider(probe, &reply), status: reply.status },
             Err(problem) => probe::unanswered(&problem),
         }

@@ -3,6 +3,7 @@
 use super::admin::AdminStore;
 use super::documents::{Document, Resources};
 use super::etcd::EtcdStore;
+use super::file::FileStore;
 use super::live::Landed;
 use crate::ports::Result;
 use crate::rotation::{Marker, Time};
@@ -31,6 +32,7 @@ impl Keys {
 pub(super) enum Store {
     Etcd(EtcdStore),
     Admin(AdminStore),
+    File(FileStore),
 }
 
 impl Store {
@@ -39,6 +41,7 @@ impl Store {
         match self {
             Self::Etcd(store) => store.about().await,
             Self::Admin(store) => Ok(store.about()),
+            Self::File(store) => Ok(store.about()),
         }
     }
 
@@ -47,6 +50,7 @@ impl Store {
         match self {
             Self::Etcd(store) => store.read().await,
             Self::Admin(store) => store.read().await,
+            Self::File(store) => store.read(),
         }
     }
 
@@ -55,14 +59,36 @@ impl Store {
         match self {
             // A gateway that reads a file lists writes and refuses each.
             Self::Etcd(_) | Self::Admin(_) => "etcd",
+            Self::File(_) => "file",
         }
     }
 
     /// Our text on a row must be in the row itself.
     pub(super) fn marks_inside(&self) -> bool {
         match self {
-            Self::Etcd(_) => false,
+            Self::Etcd(_) | Self::File(_) => false,
             Self::Admin(_) => true,
+        }
+    }
+
+    /// No two caller keys may have one name.
+    pub(super) fn names_are_ids(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    /// What a process has taken that serves a document as it was read.
+    pub(super) fn landed(&self, all: &Resources, document: &Document) -> Landed {
+        match self {
+            Self::Etcd(_) | Self::Admin(_) => Landed::Revision(document.revision),
+            Self::File(_) => Landed::File(all.digest.clone()),
+        }
+    }
+
+    /// The processes refuse what was written, all of it: what was there before is put back, where that can be done.
+    pub(super) async fn take_back(&self) -> Result<Option<Landed>> {
+        match self {
+            Self::Etcd(_) | Self::Admin(_) => Ok(None),
+            Self::File(store) => store.take_back().await,
         }
     }
 
@@ -77,6 +103,7 @@ impl Store {
         match self {
             Self::Etcd(store) => store.create(place, fields, note, from).await.map(|landed| (place.1.to_owned(), landed)),
             Self::Admin(store) => store.create(place.0, fields).await,
+            Self::File(store) => store.create(place.0, fields, note).await,
         }
     }
 
@@ -85,6 +112,7 @@ impl Store {
         match self {
             Self::Etcd(store) => store.replace(action, from, fields).await,
             Self::Admin(store) => store.replace(action, from, fields).await,
+            Self::File(store) => store.replace(action, from, fields).await,
         }
     }
 
@@ -93,6 +121,7 @@ impl Store {
         match self {
             Self::Etcd(store) => store.remove(document, scanned).await,
             Self::Admin(store) => store.remove(document, scanned).await,
+            Self::File(store) => store.remove(document, scanned).await,
         }
     }
 
@@ -100,6 +129,7 @@ impl Store {
     pub(super) async fn mark(&self, document: &Document, fields: &Map<String, Value>, note: (&Marker, Option<Time>)) -> Result<()> {
         match self {
             Self::Etcd(store) => store.mark(document, note).await,
+            Self::File(store) => store.mark(document, note),
             Self::Admin(store) => store.replace("mark a key", document, fields).await.map(|_| ()),
         }
     }

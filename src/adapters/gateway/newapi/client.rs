@@ -29,6 +29,8 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Map<String, Value>>,
     /// More were there than were read.
     pub(crate) cut: bool,
+    /// How many there are, where this version counts.
+    pub(crate) total: Option<u64>,
 }
 
 /// One page.
@@ -109,7 +111,7 @@ impl Console {
             rows.extend(page.rows);
         }
         let cut = u64::try_from(rows.len()).is_ok_and(|n| n < total);
-        Ok(Rows { rows, cut })
+        Ok(Rows { rows, cut, total: Some(total) })
     }
 
     /// The bare lists of older versions: pages from 0 until one is empty.
@@ -119,7 +121,7 @@ impl Console {
         for number in 0..most {
             let page = self.page(action, path, query, number).await?;
             if page.rows.is_empty() {
-                return Ok(Rows { rows, cut: false });
+                return Ok(Rows { rows, cut: false, total: None });
             }
             if page.rows == before {
                 return Err(self
@@ -129,7 +131,7 @@ impl Console {
             before.clone_from(&page.rows);
             rows.extend(page.rows);
         }
-        Ok(Rows { rows, cut: true })
+        Ok(Rows { rows, cut: true, total: None })
     }
 
     async fn page(&self, action: &str, path: &[&str], query: &[(&str, &str)], number: u64) -> Result<Page> {

@@ -217,7 +217,7 @@ impl Cluster {
     }
 
     /// Who we are there, in words, asked once. It is for people; without an answer everything still works.
-    pub(super) async fn who(&self) -> &str {
+    pub(crate) async fn who(&self) -> &str {
         if let Some(who) = self.who.get() {
             return who;
         }

@@ -10,6 +10,7 @@
 //! What a reader of the Secret holds is another matter: environment variables never change in a running container. That is what the
 //! consumers' side is for.
 
+mod check;
 mod cluster;
 mod login;
 mod object;

@@ -320,7 +320,7 @@ impl SecretStore for KubernetesStore {
 }
 
 /// Why nothing may be written there; none when it may.
-fn unusable(object: &Object) -> Option<String> {
+pub(super) fn unusable(object: &Object) -> Option<String> {
     if object.immutable {
         return Some(
             "it is immutable; make a new one with the present value, let the workloads use that, and name it in the policy".into(),

@@ -44,6 +44,42 @@ impl Ended {
     }
 }
 
+impl Counters {
+    /// All requests.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.values().flat_map(BTreeMap::values).fold(0, |sum, ended| sum.saturating_add(ended.total()))
+    }
+
+    /// Callers that a provider key served.
+    pub(super) fn by_provider(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.requests.get(key).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+    }
+
+    /// Requests of one caller key that one provider key served.
+    pub(super) fn of(&self, key: &str, caller: &str) -> Ended {
+        self.requests.get(key).and_then(|callers| callers.get(caller)).copied().unwrap_or_default()
+    }
+
+    /// Requests of one caller key.
+    pub(super) fn of_caller(&self, caller: &str) -> Ended {
+        let mut sum = Ended::default();
+        for ended in self.requests.values().filter_map(|callers| callers.get(caller)) {
+            sum.accepted = sum.accepted.saturating_add(ended.accepted);
+            // A provider that refuses the gateway's credential refuses no caller.
+            sum.other = sum.other.saturating_add(ended.refused).saturating_add(ended.other);
+        }
+        sum
+    }
+
+    /// These belong to another process: a counter of one and the same never falls.
+    pub(super) fn fell_below(&self, before: &Self) -> bool {
+        let fell = |(key, callers): (&String, &BTreeMap<String, Ended>)| {
+            callers.iter().any(|(caller, ended)| self.of(key, caller).since(*ended).is_none())
+        };
+        self.sum < before.sum || before.requests.iter().any(fell)
+    }
+}
+
 /// Reads the text; none when a line of ours cannot be read.
 pub(super) fn parse(text: &str) -> Option<Counters> {
     let mut counters = Counters::default();

@@ -1,14 +1,10 @@
 //! How counters stood when they were read, in memory and in a file of one line for each change.
 
-use crate::rotation::{KeyId, Time};
+use crate::adapters::gateway::notes;
+use crate::rotation::{KeyId, RequestId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-/// A file with more lines is not believed.
-const MOST_LINES: usize = 1_000_000;
 
 /// One reading of one counter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,31 +17,30 @@ pub(super) struct Point {
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
-struct Line {
-    at: Time,
-    key: KeyId,
-    spent: f64,
+#[serde(untagged)]
+enum Line {
+    /// How a counter stood.
+    Stood { at: Time, key: KeyId, spent: f64 },
+    /// What a call of ours cost.
+    Cost { request: RequestId, cost: f64 },
 }
 
 /// Readings by key: the first, and each that differs from the one before.
 pub(super) struct Series {
     file: PathBuf,
     keys: BTreeMap<KeyId, Vec<Point>>,
+    costs: BTreeMap<RequestId, f64>,
 }
 
 impl Series {
     /// What earlier processes read. The error is a sentence without a path's content.
     pub(super) fn load(file: &Path) -> Result<Self, String> {
-        let mut series = Self { file: file.to_owned(), keys: BTreeMap::new() };
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(series),
-            Err(e) => return Err(format!("{} cannot be read: {e}", file.display())),
-        };
-        for line in text.lines().take(MOST_LINES) {
-            // A process may have died in the middle of a line; what it lost is read again as a change.
-            let Ok(line) = serde_json::from_str::<Line>(line) else { continue };
-            series.keys.entry(line.key).or_default().push(Point { at: line.at, value: line.spent, look: 0 });
+        let mut series = Self { file: file.to_owned(), keys: BTreeMap::new(), costs: BTreeMap::new() };
+        for line in notes::lines(file)? {
+            match line {
+                Line::Stood { at, key, spent } => series.keys.entry(key).or_default().push(Point { at, value: spent, look: 0 }),
+                Line::Cost { request, cost } => drop(series.costs.insert(request, cost)),
+            }
         }
         for points in series.keys.values_mut() {
             points.sort_by_key(|point| point.at);
@@ -61,9 +56,22 @@ impl Series {
             Some(last) if point.value <= last.value => Ok(()),
             Some(_) | None => {
                 points.push(point);
-                write(&self.file, &Line { at: point.at, key: key.clone(), spent: point.value })
+                notes::append(&self.file, &Line::Stood { at: point.at, key: key.clone(), spent: point.value })
             }
         }
+    }
+
+    /// A call of ours cost so much.
+    pub(super) fn paid(&mut self, request: &RequestId, cost: f64) -> Result<(), String> {
+        if self.costs.insert(request.clone(), cost).is_some() {
+            return Ok(());
+        }
+        notes::append(&self.file, &Line::Cost { request: request.clone(), cost })
+    }
+
+    /// What a call of ours cost, where it is known.
+    pub(super) fn cost(&self, request: &RequestId) -> Option<f64> {
+        self.costs.get(request).copied()
     }
 
     /// When the counter was seen to have moved. One that was made in this run began at nothing.
@@ -87,15 +95,4 @@ impl Series {
     pub(super) fn at_look(&self, key: &KeyId, look: u64) -> Option<f64> {
         self.keys.get(key)?.iter().rev().find(|point| point.look <= look).map(|point| point.value)
     }
-}
-
-fn write(file: &Path, line: &Line) -> Result<(), String> {
-    let failed = |e: std::io::Error| format!("{} cannot be written: {e}", file.display());
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut text = serde_json::to_string(line).map_err(|e| format!("a reading cannot be written: {e}"))?;
-    text.push('\n');
-    let mut to = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(failed)?;
-    to.write_all(text.as_bytes()).map_err(failed)
 }
