@@ -1,7 +1,6 @@
 //! State that machines share, on a real object store: two of them, killed and put to sleep at random, never execute one run at once, and
 //! whoever is left finishes it.
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
-#![allow(unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of the servers")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, unreachable_pub, reason = "a test may")]
 
 #[path = "state/bucket.rs"]
 mod bucket;
