@@ -1,7 +1,6 @@
 //! State that machines share, on a real object store: two of them, killed and put to sleep at random, never execute one run at once, and
 //! whoever is left finishes it.
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a test may")]
-#![allow(unreachable_pub, clippy::allow_attributes, reason = "each test binary uses a part of the servers")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::indexing_slicing, unreachable_pub, reason = "a test may")]
 
 #[path = "state/bucket.rs"]
 mod bucket;
@@ -149,7 +148,13 @@ fn without_a_shared_fingerprint_key_or_a_bucket_nothing_begins() {
     let refused = machine.keyroll_at("s3://no-such-bucket/ci", &run);
     refused.ends(12);
     assert!(refused.err.contains("there is no such bucket"), "{}", refused.err);
+    let looked = machine.keyroll_at("s3://no-such-bucket/ci", &["doctor", file.to_str().unwrap()]);
+    looked.ends(40);
+    assert!(looked.out.contains("there is no such bucket") && looked.out.contains("state s3://no-such-bucket/ci"), "{}", looked.out);
+    let looked = machine.keyroll(&["--output", "json", "doctor", file.to_str().unwrap()]);
+    looked.ends(0);
+    assert!(looked.out.contains("it refuses a second writer"), "{}", looked.out);
     machine.keyroll_at("s3://x", &run).ends(12);
     machine.keyroll_at("gs://bucket/x", &run).ends(40);
-    assert_eq!(bucket.keys(), Vec::<String>::new());
+    assert_eq!(bucket.keys(), ["ci/probe.json"]);
 }

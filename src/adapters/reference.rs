@@ -1,4 +1,4 @@
-//! References to secrets, resolved late: `{ env }`, `{ file }`, `{ command }`, `{ prompt }`.
+//! References to secrets, resolved late: `{ env }`, `{ file }`, `{ command }`, `{ vault }`, `{ aws }`, `{ prompt }`.
 
 use crate::policy::model::reference::{Ref, VaultPlace};
 use crate::ports::{PortError, Result};

@@ -155,6 +155,32 @@ gates: { canary: [{ rate: { id: r, of: { key: new }, bad: { status: [5xx] }, lim
     assert!(shown(&parsed).contains("warning[KR092]"));
 }
 
+fn codes_of(more: &str) -> Vec<Code> {
+    let text = format!("rotation: {{ credential: k, owner: o, environment: test }}\n{more}\n");
+    parse(&source(&text), &Overlay::none()).diagnostics.iter().map(|problem| problem.code).collect()
+}
+
+#[test]
+fn one_aws_secret_is_one_place_however_it_is_written() {
+    let slots = |a: &str, b: &str| codes_of(&format!("slots: [{{ aws: {{ {a} }} }}, {{ aws: {{ {b} }} }}]"));
+    let name = "secret: ai/router, region: eu-central-1, field: api_key";
+    let arn = "secret: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:ai/router-AbCdEf'";
+    assert_eq!(slots(name, &format!("{arn}, field: api_key")), [Code::DuplicateSlot]);
+    // Labels move between whole documents, so two fields of one secret cannot be changed by one run.
+    assert_eq!(slots(name, &format!("{arn}, field: other_key")), [Code::DuplicateSlot]);
+    assert_eq!(slots(name, "secret: ai/router, region: us-east-1, field: api_key"), []);
+    assert_eq!(slots(name, "secret: ai/other, region: eu-central-1, field: api_key"), []);
+}
+
+#[test]
+fn a_template_names_only_what_a_notice_has() {
+    let hook = |template: &str| codes_of(&format!("notify: [{{ webhook: {{ url: {{ env: HOOK }}, template: '{template}' }} }}]"));
+    assert_eq!(hook("{credential} is {state}"), [Code::UnknownPlaceholder]);
+    assert_eq!(hook("{credential}: {event}, {text} ({run}) { and } so on {"), [Code::UnknownPlaceholder]);
+    assert_eq!(hook("{credential}: {event}, {text} ({run})"), []);
+    assert_eq!(codes_of("notify: [{ webhook: { url: { env: HOOK }, events: [done] } }]"), [Code::UnknownWord]);
+}
+
 #[test]
 fn a_place_in_a_very_long_line_is_shown_cut() {
     let filler = "word ".repeat(600);

@@ -278,11 +278,12 @@ fn insecure(checks: &mut Checks<'_>, policy: &Policy) {
     for (index, slot) in policy.slots.iter().enumerate() {
         let (field, url) = match slot {
             Slot::Vault(place) => ("address", place.address.as_ref()),
+            Slot::Aws(place) => ("endpoint", place.endpoint.as_ref()),
             Slot::Azure(place) => ("vault", Some(&place.vault)),
             Slot::Github(place) => ("url", place.url.as_ref()),
             Slot::Gcp(place) => ("url", place.url.as_ref()),
             Slot::Vercel(place) => ("url", place.url.as_ref()),
-            Slot::File(_) | Slot::Aws(_) | Slot::Kubernetes(_) | Slot::Command(_) => continue,
+            Slot::File(_) | Slot::Kubernetes(_) | Slot::Command(_) => continue,
         };
         urls.extend(url.map(|url| (format!("slots[{index}].{}.{field}", slot.kind()), url)));
     }
