@@ -63,6 +63,7 @@ pub(crate) fn id(kind: &str, name: &str) -> String {
     let mut number = u128::from_be_bytes(digest.as_ref()[..16].try_into().unwrap());
     number = (number & !(0xf_u128 << 76)) | (5_u128 << 76);
     number = (number & !(0b11_u128 << 62)) | (0b10_u128 << 62);
-    let hex = format!("{number:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    let part = |shift: u32, mask: u128| (number >> shift) & mask;
+    let (long, short) = (part(96, 0xffff_ffff), part(0, 0xffff_ffff_ffff));
+    format!("{long:08x}-{:04x}-{:04x}-{:04x}-{short:012x}", part(80, 0xffff), part(64, 0xffff), part(48, 0xffff))
 }
