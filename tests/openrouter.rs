@@ -1,5 +1,5 @@
 //! OpenRouter and ARouter in both its dialects: whole rotations through the binary, against a strict stand-in.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may")]
 
 mod common;
 #[path = "doubles/openrouter/mod.rs"]
