@@ -1,5 +1,5 @@
 //! new-api in three of its versions, and the Flatkey preset: whole rotations through the binary, against a strict stand-in.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may")]
 
 mod common;
 #[path = "doubles/newapi/mod.rs"]
