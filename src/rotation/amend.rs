@@ -54,12 +54,14 @@ impl Run {
     }
 
     /// A slot that holds one of the two keys is where it is, and goes on from there like the others: nobody may be left on a key that goes.
-    /// A retired slot has nothing to go on with, and what is neither key is somebody else's.
+    /// A retired slot has nothing to go on with, and what is neither key is somebody else's ([`Run::is_left`]).
     fn takes_slot(&mut self, drift: &Drift) -> bool {
         let Drift::SlotCurrent { slot: SlotNo(slot), holds: Some(which), .. } = drift else { return false };
         let stamp = self.stamp.clone();
         let Some(state) = self.slots.get_mut(usize::from(*slot)).filter(|s| !s.retired) else { return false };
         state.current = *which;
+        // It was somebody else's meanwhile, and is not any more.
+        self.amended.retain(|d| !matches!(d, Drift::SlotCurrent { slot: other, .. } if usize::from(other.0) == usize::from(*slot)));
         match which {
             Which::New => {
                 state.was_promoted = true;

@@ -206,11 +206,13 @@ fn slots(run: &Run, seen: &Seen, found: &mut Vec<Drift>) {
             Which::New => run.new.as_ref().map(|n| &n.value),
         };
         match (&shown.current_is, should) {
-            (Some(is), Some(should)) if is == should => {}
+            (Some(is), Some(should)) if is == should && !run.is_left(i) => {}
             (None, _) => found.push(Drift::SlotCurrent { slot, seen: "nothing readable".into(), holds: None }),
             (Some(is), _) => {
                 let old = seen.old_value.as_ref().or_else(|| run.plan.slots.get(i).and_then(|s| s.current_is.as_ref()));
-                let (holds, what) = if run.new.as_ref().is_some_and(|n| n.value == *is) {
+                let (holds, what) = if run.is_left(i) && should == Some(is) {
+                    (Some(state.current), "what this run had left there, and was left to its owner meanwhile")
+                } else if run.new.as_ref().is_some_and(|n| n.value == *is) {
                     (Some(Which::New), "the new key although this run had not put it there, or had put it back")
                 } else if old == Some(is) {
                     (Some(Which::Old), "the old key although this run had moved it on")

@@ -447,6 +447,17 @@ impl Run {
         self.new.is_some() && !self.value_at_hand && !kept && !supplied && !self.was_flipped()
     }
 
+    /// A person accepted that this slot holds what is neither key: it is its owner's, and this run writes its current value no more.
+    pub fn is_left(&self, slot: usize) -> bool {
+        let ours = |d: &Drift| matches!(d, Drift::SlotCurrent { slot: n, holds: None, .. } if usize::from(n.0) == slot);
+        self.amended.iter().any(ours)
+    }
+
+    /// The first slot that holds this key and is not left to its owner.
+    pub fn slot_with(&self, key: Which) -> Option<usize> {
+        self.slots.iter().enumerate().position(|(i, s)| s.current == key && !self.is_left(i))
+    }
+
     /// Some consumer may hold the new value.
     pub fn was_flipped(&self) -> bool {
         self.slots.iter().any(|s| s.was_promoted) || self.since.flip.is_some()

@@ -78,12 +78,12 @@ fn flip(run: &Run) -> Step {
     if lost_without_slot(run) {
         return Step::Move(Phase::Prepare);
     }
-    let to_move = run.slots.iter().any(|s| s.current == Which::Old) || run.models.values().any(|at| *at == Which::Old);
+    let to_move = run.slot_with(Which::Old).is_some() || run.models.values().any(|at| *at == Which::Old);
     // Whatever a person accepted in between, nobody is sent to a key that was not seen to work since.
     if let (true, Some(step)) = (to_move, early_gate(run, &Point::Canary)) {
         return step;
     }
-    if let Some(i) = run.slots.iter().position(|s| s.current == Which::Old) {
+    if let Some(i) = run.slot_with(Which::Old) {
         let guard = run.slots.get(i).map(|s| s.guard.clone()).unwrap_or_default();
         return after_look(run, Effect::Promote { slot: slot_no(i), guard });
     }
@@ -218,7 +218,7 @@ fn put_back(run: &Run) -> Option<Step> {
 
 /// A slot that holds the old key and can still be moved.
 fn slot_behind(run: &Run) -> Option<usize> {
-    run.slots.iter().position(|s| s.current == Which::Old && !s.retired)
+    run.slots.iter().enumerate().position(|(i, s)| s.current == Which::Old && !s.retired && !run.is_left(i))
 }
 
 fn archive(run: &Run) -> Step {

@@ -42,7 +42,7 @@ fn consumers_back(run: &Run) -> Option<Step> {
         Gate::Judge(not_before) => return Some(Step::Judge { point: Point::OldAccepted, not_before }),
         Gate::Failed(_) => return Some(no_way_back(run)),
     }
-    if let Some(i) = run.slots.iter().position(|s| s.current == Which::New) {
+    if let Some(i) = run.slot_with(Which::New) {
         let guard = run.slots.get(i).map(|s| s.guard.clone()).unwrap_or_default();
         return Some(look_then(run, Effect::Demote { slot: slot_no(i), guard }));
     }

@@ -140,3 +140,20 @@ fn a_switch_that_others_took_back_must_be_heard_by_every_node_first() {
     tale.open().look();
     assert_eq!(tale.run.changed, changed);
 }
+
+#[test]
+fn a_slot_that_is_left_to_its_owner_is_not_written_again_until_it_is_given_back() {
+    let theirs = |i| Drift::SlotCurrent { slot: slot(i), seen: "a third value".into(), holds: None };
+    // On the way back only the other one is put back.
+    let mut tale = Tale::at("judge drained");
+    tale.drifts(&[theirs(0)]).amends(&[theirs(0)]).turns(None);
+    assert_eq!(tale.until("reload"), ["judge old_accepted", "look", "demote 1 promoted1"]);
+    // Forward only the other one is moved.
+    let mut tale = Tale::at("promote 0");
+    tale.drifts(&[theirs(0)]).amends(&[theirs(0)]);
+    assert_eq!(tale.until("reload"), ["judge canary", "look", "promote 1 staged1"]);
+    // Its owner puts back what was there, and a person takes that in: it goes on like the others.
+    tale.drifts(&[holds(0, Which::Old)]).amends(&[holds(0, Which::Old)]);
+    assert!(!tale.run.is_left(0));
+    assert_eq!(tale.until("reload"), ["judge canary", "look", "promote 0 staged0"]);
+}
