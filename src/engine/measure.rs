@@ -334,10 +334,10 @@ impl<P: Ports, O: Observer> Engine<'_, P, O> {
             }
         }
         let which = which.name();
-        Ok(match unseen {
-            0 => looked(true, &format!("every slot holds the {which} value")),
-            _ => looked(true, &format!("every slot that is ours and can be read holds the {which} value ({unseen} not looked at)")),
-        })
+        if unseen == 0 {
+            return Ok(looked(true, &format!("every slot holds the {which} value")));
+        }
+        Ok(looked(true, &format!("every slot that is ours and can be read holds the {which} value ({unseen} not looked at)")))
     }
 
     async fn admin_differs(&mut self) -> Result<Looked, PortError> {

@@ -79,7 +79,7 @@ fn help_names_the_way_out() {
         ("usage: { gateway_log: {} }", "- "),
         ("consumers: [{ app: a, cadence: 1h, reload: { by: hand }, replicas: '4' }]", "whole number"),
         ("gates: { canary: [{ invariant: { id: a, never: { status: [401] } } }] }", "quotes"),
-        ("gateway: { aisix: { key: { alias: a, alais: b } } }", "already written"),
+        ("gateway: { llm_gateway: { key: { alias: a, alais: b } } }", "already written"),
     ];
     for (rest, part) in cases {
         let parsed = parsed(rest);
@@ -90,7 +90,7 @@ fn help_names_the_way_out() {
 
 #[test]
 fn settings_of_unknown_vendors_are_kept() {
-    let parsed = parsed("gateway: { aisix: { url: 'https://x', etcd: { hosts: [a, b] } } }");
+    let parsed = parsed("gateway: { llm_gateway: { url: 'https://x', etcd: { hosts: [a, b] } } }");
     let codes: Vec<Code> = parsed.diagnostics.iter().map(|problem| problem.code).collect();
     assert_eq!(codes, [Code::NotInThisBuild]);
     let text = serde_json::to_string(&parsed.policy.unwrap().gateway).unwrap();
