@@ -37,6 +37,9 @@ fn silence_counts_while_consumers_are_served_with_the_other_key() {
     let mut refused = served(NOW, FLIP - 5);
     usage(&mut refused).new.insert(App::new("chat"), refusal(NOW - 5));
     is(&zero(&run, &refused), Verdict::NoData, "no call of a consumer");
+    let mut uncounted = served(NOW, NOW - 5);
+    usage(&mut uncounted).new.values_mut().for_each(|count| count.accepted = 0);
+    is(&zero(&run, &uncounted), Verdict::NoData, "no call of a consumer");
 }
 
 #[test]

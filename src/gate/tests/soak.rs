@@ -46,6 +46,14 @@ fn our_own_refusal_must_show_after_the_disable_and_under_the_key() {
 }
 
 #[test]
+fn that_others_are_served_shows_no_refusal() {
+    // Only for a provider key are served calls the sign of life: our own pass its log by.
+    let mut served = reading(LATER);
+    usage(&mut served).new.insert(App::new("chat"), uses(LATER - 1));
+    is(&soak(&run_off(), &served), Verdict::NoData, "our own refused call");
+}
+
+#[test]
 fn a_pipe_that_broke_in_between_shows_silence_too() {
     let mut broke = reading(LATER);
     usage(&mut broke).own.insert(RequestId::new("refused"), own(Some(Which::Old), true, OFF + 1));

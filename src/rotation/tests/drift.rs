@@ -180,6 +180,13 @@ fn a_slot_that_somebody_wrote_to_is_named() {
         }
     };
     assert_eq!(found(&before, better), []);
+    // A slot that was left to its owner: what this run knew there is a difference when it comes back, a third value is not.
+    let theirs = current("a value that is neither the old key nor the new one", None);
+    let mut left = Tale::at("promote 0");
+    left.drifts(&theirs).amends(&theirs);
+    assert_eq!(found(&left, holds(Some("c"))), []);
+    let again = "what this run had left there, and was left to its owner meanwhile";
+    assert_eq!(found(&left, holds(Some("a"))), current(again, Some(Which::Old)));
     let mut blind = Tale::at("promote 0");
     blind.plan_mut().slots[1].caps.read_back = false;
     assert_eq!(found(&blind, holds(Some("c"))), []);

@@ -43,6 +43,13 @@ fn a_slot_that_was_put_back_to_the_disabled_key_reopens_before_it_is_moved() {
 }
 
 #[test]
+fn while_the_key_is_disabled_nobody_is_reloaded_for_a_slot_that_is_where_it_should_be() {
+    let mut tale = Tale::at("judge soaked");
+    tale.drifts(&[holds(1, Which::New)]).amends(&[holds(1, Which::New)]);
+    assert!(!tale.next().starts_with("reload"), "{}", tale.next());
+}
+
+#[test]
 fn in_an_emergency_the_slot_is_moved_on_and_the_old_key_stays_off() {
     let mut tale = Tale::at("judge soaked");
     tale.say(Record::Emergency { by: "ann".into(), why: "leaked".into(), breaks: vec![] });
