@@ -10,6 +10,7 @@ mod fold;
 mod fold_effects;
 mod forward;
 mod hostile;
+mod models;
 mod records;
 mod revoke;
 mod tale;
