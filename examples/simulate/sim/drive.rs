@@ -319,13 +319,15 @@ async fn amend(engine: &mut Engine<'_, SimPorts<'_>, Unwatched>, world: &Rc<RefC
 
 /// A person accepts only what is so.
 fn truthful(run: &Run, world: &World) -> bool {
-    use super::gateway::State;
+    use super::gateway::{Hand, State};
     use keyroll::rotation::Drift;
     let gone = |id: &keyroll::rotation::KeyId| world.gateway.find(id).is_none_or(|k| world.gateway.keys[k].state() == State::Gone);
     run.drift.iter().all(|d| match d {
         Drift::OtherGateway { .. } => false,
         Drift::OldGone => gone(&run.plan.old.id),
         Drift::NewGone => run.new.as_ref().is_none_or(|n| gone(&n.id)),
+        // Only its owner can say of a third value that it stays.
+        Drift::SlotCurrent { slot, holds: None, .. } => world.slots[usize::from(slot.0)].current_by == Hand::Person,
         Drift::LostCapability { .. }
         | Drift::OldDisabled
         | Drift::OldEnabled
