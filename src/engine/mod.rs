@@ -261,7 +261,7 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
         let longest = self.run.plan.timing.poll.max(self.run.plan.timing.call_timeout).plus(self.run.plan.timing.send_before);
         let longest = longest.max(self.run.caps.settles_in.plus(self.run.caps.refusal_cache).plus(Span::seconds(1)));
         let at = at.min(began.at.plus(longest));
-        let left = if at > began.at { at.since(began.at) } else { Span::ZERO };
+        let left = at.since(began.at);
         // Also where the instant has passed: looks that take longer than the pause between them must not be repeated for ever.
         if self.waited_for(&began).plus(left) > self.options.patience {
             return Err(Stop::parked(why, Some(at), false));
@@ -270,7 +270,7 @@ impl<'a, P: Ports, O: Observer> Engine<'a, P, O> {
             return Ok(());
         }
         self.observer.waits(&self.run, at, why);
-        let boot_deadline = began.mono.saturating_add(at.since(began.at).0);
+        let boot_deadline = began.mono.saturating_add(left.0);
         loop {
             let now = self.stamp();
             let awake = now.boot == began.boot && now.mono >= boot_deadline;

@@ -31,6 +31,14 @@ pub struct Claim {
     pub since: Time,
 }
 
+impl Claim {
+    /// One that is taken now.
+    pub(in crate::journal) fn of(resource: &str, run: &RunId, reason: &str, taker: &Taker) -> Self {
+        let (holder, since) = (taker.holder.clone(), taker.at);
+        Self { v: 1, resource: resource.to_owned(), run: run.clone(), holder, reason: reason.to_owned(), since }
+    }
+}
+
 /// Another run holds a resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -92,14 +100,7 @@ impl<'a> Claims<'a> {
         }
         let mut made: Vec<PathBuf> = Vec::new();
         for resource in missing {
-            let claim = Claim {
-                v: 1,
-                resource: resource.clone(),
-                run: run.clone(),
-                holder: taker.holder.clone(),
-                reason: reason.to_owned(),
-                since: taker.at,
-            };
+            let claim = Claim::of(resource, run, reason, taker);
             let path = self.path(resource);
             let written = serde_json::to_vec_pretty(&claim).map_err(io::Error::from).and_then(|text| fs::replace(&path, &text));
             if let Err(e) = written {

@@ -61,7 +61,7 @@ impl Run {
         let Some(state) = self.slots.get_mut(usize::from(*slot)).filter(|s| !s.retired) else { return false };
         state.current = *which;
         // It was somebody else's meanwhile, and is not any more.
-        self.amended.retain(|d| !matches!(d, Drift::SlotCurrent { slot: other, .. } if usize::from(other.0) == usize::from(*slot)));
+        self.amended.retain(|d| !matches!(d, Drift::SlotCurrent { slot: other, .. } if other.0 == *slot));
         match which {
             Which::New => {
                 state.was_promoted = true;

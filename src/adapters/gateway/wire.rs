@@ -260,3 +260,13 @@ impl Admin {
 fn shown(base: &Url) -> String {
     base.as_str().trim_end_matches('/').to_owned()
 }
+
+/// Nothing is said: null, or a list or object without anything in it. In a restriction the two mean the same.
+pub(in crate::adapters) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

@@ -41,14 +41,7 @@ impl Shared {
         wanted.dedup();
         let mut made = Vec::new();
         for resource in wanted {
-            let claim = Claim {
-                v: 1,
-                resource: resource.clone(),
-                run: run.clone(),
-                holder: taker.holder.clone(),
-                reason: reason.to_owned(),
-                since: taker.at,
-            };
+            let claim = Claim::of(resource, run, reason, taker);
             match self.claim_one(state, claim, taker) {
                 Ok(true) => made.push(resource.clone()),
                 Ok(false) => {}

@@ -1,5 +1,6 @@
 //! The documents of LiteLLM's management API, as far as they are read.
 
+use crate::adapters::gateway::wire::is_empty;
 use crate::rotation::{KeyFacts, KeyId, Scope, Time};
 use crate::support::text::clean_to;
 use serde::Deserialize;
@@ -158,13 +159,4 @@ fn plain(name: &str, value: &Value) -> Value {
         _ => true,
     });
     Value::Object(kept.map(|(field, inner)| (field.clone(), inner.clone())).collect())
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
 }

@@ -1,6 +1,7 @@
 //! Keys as the family lists them, and what they say.
 
 use super::{Counters, Dialect};
+use crate::adapters::gateway::wire::is_empty;
 use crate::rotation::{KeyFacts, KeyId, Scope, Time};
 use crate::support::text::clean_to;
 use serde::Deserialize;
@@ -185,13 +186,4 @@ fn sorted(value: &Value) -> Value {
         items.sort_by_key(Value::to_string);
     }
     value
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
 }
